@@ -1,0 +1,1 @@
+"""Fondaco: a peer-to-peer market node."""

@@ -1,0 +1,1 @@
+"""The doors to clients: JSON-RPC over WebSocket and HTTP."""

@@ -1,0 +1,1 @@
+"""What the chain says: JSON-RPC client, blocks, logs, batched reads."""

@@ -1,0 +1,1 @@
+"""Who signed: keys of this node and the names derived from them."""

@@ -1,0 +1,1 @@
+"""What is kept: SQLite, one writer, an event log, migrations."""
