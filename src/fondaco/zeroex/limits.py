@@ -1,0 +1,26 @@
+"""What a stranger can run into in an order's own bytes, in one table."""
+
+from __future__ import annotations
+
+from fondaco.zeroex.order import ProtocolVersion
+
+MAX_CHAIN_ID = 2**63 - 1
+"""Largest ``chainId`` read: a signed 64-bit integer, as in Mesh and in the database."""
+
+MAX_SCHEMA_ERRORS = 32
+"""Faults listed in one InvalidSchema. An order has at most 17 fields, and the answer
+must not grow with what was sent."""
+
+MAX_QUOTED = 64
+"""Characters of a name a stranger chose that an error text repeats."""
+
+MAX_ORDER_SIZE = {ProtocolVersion.V2: 8192, ProtocolVersion.V3: 16_000}
+"""Bytes of one encoded order (see ``codec.encoded_size`` for what is counted).
+Source: Mesh v5 to v7, and v8.1 on; peers refuse more."""
+
+MAX_ASSET_NESTING = 4
+"""MultiAsset levels inside one another that are looked into. The contracts allow one
+(a MultiAsset proxy cannot call itself usefully); a bomb of 16 kB could hold hundreds."""
+
+MAX_EXPIRATION = 2**63 - 1
+"""Unix seconds. Later expirations do not fit the signed 64-bit integer Mesh stores."""
