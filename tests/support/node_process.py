@@ -19,7 +19,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -189,6 +189,19 @@ class NodeProcess:
     async def kill(self) -> None:
         """End the process with SIGKILL: nothing it still holds in memory is saved."""
         await self.stop(signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stop the process with SIGSTOP for a while: connections stay, nothing is answered.
+
+        This is what a peer sees of a machine that sleeps or a network that has died.
+        """
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     async def restart(self, sign: signal.Signals = signal.SIGINT) -> NodeReady:
         """Stop the node unless it has ended, and start it on the same port and data."""
