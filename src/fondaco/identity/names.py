@@ -1,0 +1,62 @@
+"""The names that follow from one secp256k1 public key.
+
+So far the libp2p peer ID; the market's names (GUID, SIN) come from the same key.
+"""
+
+from __future__ import annotations
+
+import wallycore  # type: ignore[import-untyped]
+
+from fondaco.errors import NodeError
+
+PUBLIC_KEY_SIZE = 33
+"""Bytes of a compressed secp256k1 point, the only spelling of a public key in here."""
+
+_PROTOBUF_HEADER = bytes.fromhex("08021221")
+"""Field 1 (key type) = 2, secp256k1; field 2 (key) of 33 bytes. Source: libp2p crypto.proto."""
+
+_MULTIHASH_HEADER = bytes.fromhex("0025")
+"""Multihash 0x00, identity, of 37 bytes: a key this short is its own hash.
+Source: libp2p peer-ids specification."""
+
+_HEADER = _MULTIHASH_HEADER + _PROTOBUF_HEADER
+
+LONGEST_PEER_ID = 64
+"""Characters. A secp256k1 peer ID has 53; base58 costs time that grows with the square."""
+
+
+class InvalidPeerId(NodeError):
+    """Text that is not the peer ID of a secp256k1 key."""
+
+    code = "InvalidPeerId"
+
+
+def peer_id(public_key: bytes) -> str:
+    """Return the libp2p peer ID of a compressed secp256k1 key: ``16Uiu2HA…``.
+
+    Raises:
+        ValueError: *public_key* is not a compressed point; our own bug.
+    """
+    if len(public_key) != PUBLIC_KEY_SIZE or public_key[0] not in {2, 3}:
+        raise ValueError("not a compressed secp256k1 public key")
+    return str(wallycore.base58_from_bytes(_HEADER + public_key, 0))
+
+
+def public_key_of(name: str) -> bytes:
+    """Return the compressed public key that a peer ID contains.
+
+    Raises:
+        InvalidPeerId: *name* is not base58, or not of a point on secp256k1.
+    """
+    # isalnum: the library would stop reading at a NUL, and take what is before it.
+    if len(name) > LONGEST_PEER_ID or not (name.isascii() and name.isalnum()):
+        raise InvalidPeerId(name[:LONGEST_PEER_ID])
+    try:
+        raw = bytes(wallycore.base58_to_bytes(name, 0))
+        key = raw[len(_HEADER) :]
+        if raw[: len(_HEADER)] != _HEADER or len(key) != PUBLIC_KEY_SIZE:
+            raise InvalidPeerId(name)
+        wallycore.ec_public_key_verify(key)
+    except ValueError:
+        raise InvalidPeerId(name) from None
+    return key

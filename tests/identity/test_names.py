@@ -1,0 +1,48 @@
+"""Peer IDs, both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from fondaco.identity.keys import IdentityKey
+from fondaco.identity.names import InvalidPeerId, peer_id, public_key_of
+
+NAME = "16Uiu2HAmGd949LwaV4KNvK2WDSiMVy7xEmW983VH75CMmefmMpP7"
+
+
+def test_a_peer_id_contains_its_key() -> None:
+    key = public_key_of(NAME)
+    assert len(key) == 33
+    assert peer_id(key) == NAME
+
+
+@pytest.mark.parametrize("secret", [1, 2, 2**255, 2**256 - 2**129])
+def test_round_trip(secret: int) -> None:
+    key = IdentityKey(secret.to_bytes(32, "big")).public_key
+    assert public_key_of(peer_id(key)) == key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(NAME[:-1], id="one short"),
+        pytest.param(NAME[:10] + "z" + NAME[11:], id="not a point"),
+        pytest.param(NAME + "1", id="one long"),
+        pytest.param("1" + NAME, id="leading zero byte"),
+        pytest.param(NAME.replace("U", "0"), id="not base58"),
+        pytest.param("12D3KooWSAMH4jpnTLiTmuWoPuDHVPhmvmUzFUdmFn9BaBy7nCBc", id="ed25519"),
+        pytest.param("1" * 10_000, id="ten thousand characters"),
+        pytest.param(NAME + "\0", id="NUL"),
+        pytest.param("\uff11\uff16Uiu2HA", id="wide digits"),
+    ],
+)
+def test_what_is_no_peer_id(name: str) -> None:
+    with pytest.raises(InvalidPeerId):
+        public_key_of(name)
+
+
+def test_only_compressed_points_have_names() -> None:
+    for wrong in (b"", b"\x04" + b"\x01" * 32, b"\x02" * 32, b"\x02" * 34):
+        with pytest.raises(ValueError, match="compressed"):
+            peer_id(wrong)
