@@ -19,8 +19,15 @@ MAX_ORDER_SIZE = {ProtocolVersion.V2: 8192, ProtocolVersion.V3: 16_000}
 Source: Mesh v5 to v7, and v8.1 on; peers refuse more."""
 
 MAX_ASSET_NESTING = 4
-"""MultiAsset levels inside one another that are looked into. The contracts allow one
-(a MultiAsset proxy cannot call itself usefully); a bomb of 16 kB could hold hundreds."""
+"""MultiAsset levels inside one another that are looked into. The MultiAsset proxy
+settles one, DevUtils looks into any number; 16 kB of bomb could hold hundreds."""
 
 MAX_EXPIRATION = 2**63 - 1
 """Unix seconds. Later expirations do not fit the signed 64-bit integer Mesh stores."""
+
+MAX_ASSET_COMPONENTS = 128
+"""Tokens in one asset, over all its levels. Honest data cannot hold more in 16 kB of
+order; offsets that point to the same bytes twice could, and each costs chain reads."""
+
+ASSETS_CACHED = 4096
+"""Decoded short asset data kept (under 2 MB): a book trades few tokens, many times."""
