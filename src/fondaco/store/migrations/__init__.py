@@ -1,0 +1,1 @@
+"""The schema's history. Written as plain DDL: old versions must not follow new code."""
