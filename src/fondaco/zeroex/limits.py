@@ -31,3 +31,7 @@ order; offsets that point to the same bytes twice could, and each costs chain re
 
 ASSETS_CACHED = 4096
 """Decoded short asset data kept (under 2 MB): a book trades few tokens, many times."""
+
+MAX_FILTER_SIZE = 16_000
+"""Bytes of a custom order schema. It is part of topic names and of sync requests, so
+strangers choose it; an order has few fields to say anything about."""
