@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fondaco.devnet.anvil import Anvil, open_anvil
+from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.devnet.fetch import PartsStore
 
 
@@ -22,4 +23,11 @@ def chain_parts() -> PartsStore:
 async def anvil(chain_parts: PartsStore) -> AsyncIterator[Anvil]:
     """A fresh chain without any contract."""
     async with open_anvil(chain_parts.anvil()) as chain:
+        yield chain
+
+
+@pytest.fixture
+async def devnet(chain_parts: PartsStore) -> AsyncIterator[Devnet]:
+    """A chain with 0x v3, v2.1 and tokens; each transaction makes a block."""
+    async with open_devnet(chain_parts) as chain:
         yield chain
