@@ -36,9 +36,19 @@ class EndpointError(NodeError):
 
 
 class Reverted(EndpointError):
-    """A contract call ran and failed: revert, invalid opcode or out of gas."""
+    """A contract call ran and failed: revert, invalid opcode or out of gas.
+
+    Args:
+        output: the bytes the contract reverted with; empty where the node does not say.
+    """
 
     code = "Reverted"
+
+    def __init__(
+        self, rpc_code: int, message: str, data: object = None, *, output: bytes = b""
+    ) -> None:
+        super().__init__(rpc_code, message, data)
+        self.output = output
 
 
 class AbiError(NodeError):
