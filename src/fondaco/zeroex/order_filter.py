@@ -174,7 +174,10 @@ class OrderFilter:
         try:
             order = decode_order(raw)
         except InvalidSchema as rejection:
-            return list(rejection.errors) or [rejection.message]
+            faults = list(rejection.errors) or [rejection.message]
+            if any(fault.startswith("exchangeAddress:") for fault in faults):
+                faults.append(self._exchange_fault)
+            return faults
         return self.errors_of(order)
 
     def errors_of(self, order: SignedOrder) -> list[str]:
@@ -188,10 +191,12 @@ class OrderFilter:
         elif order.chain_id != self.chain_id:
             yield f"chainId: chainId does not match: {self.chain_id}"
         if order.exchange_address != self.exchange:
-            yield (
-                "exchangeAddress: exchangeAddress must be one of the following: "
-                f'"0x{self.exchange.hex()}"'
-            )
+            yield self._exchange_fault
+
+    @property
+    def _exchange_fault(self) -> str:
+        only = f'"0x{self.exchange.hex()}"'
+        return f"exchangeAddress: exchangeAddress must be one of the following: {only}"
 
     def matches(self, raw: bytes | msgspec.Raw) -> bool:
         """Return whether the order *raw* may travel here."""

@@ -45,7 +45,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     custom_schema: CustomSchema | None = None
     """``CUSTOM_ORDER_FILTER``; None when every order satisfies it."""
 
-    max_order_size: Mapping[ProtocolVersion, int] = MAX_ORDER_SIZE
+    max_order_size: Mapping[ProtocolVersion, int] = msgspec.field(
+        default_factory=lambda: MAX_ORDER_SIZE
+    )
     """Bytes, counted as ``codec.encoded_size`` does."""
 
     def deployment(self, version: ProtocolVersion) -> Deployment | None:
