@@ -65,7 +65,8 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
 
     events: tuple[BlockEvent, ...]
     is_detached: bool
-    """The branch does not meet the stack: blocks below the stack changed too, unseen."""
+    """The branch does not meet the stack, nor the parent of its lowest block: blocks
+    below the stack changed too, unseen."""
 
 
 class _WireHeader(msgspec.Struct, gc=False):
@@ -157,11 +158,12 @@ class HeaderChain:
         Returns:
             Removals of what it replaces, newest first, then its additions, oldest first.
         """
-        had_blocks = bool(self._blocks)
+        wanted = branch[0].header.parent_hash
+        below = self._blocks[0].header.parent_hash if self._blocks else wanted
         events: list[BlockEvent] = []
-        while self._blocks and self._blocks[-1].header.hash != branch[0].header.parent_hash:
+        while self._blocks and self._blocks[-1].header.hash != wanted:
             events.append(_removal(self._blocks.pop()))
-        is_detached = had_blocks and not self._blocks
+        is_detached = not self._blocks and wanted != below
         for block in branch:
             self._push(block)
             events.append(addition(block))
