@@ -1,0 +1,158 @@
+"""JSON-RPC over WebSocket: one connection from handshake to close.
+
+    read frame --> parse --> a task per message --> reply --> outlet
+         ^                        |                             |
+         '--- waits while ``calls_per_connection`` are busy     '--> subscriptions start
+
+The library does the handshake and reads frames. Frames are written by ``Outlet``, because it
+must cut long texts, share bytes between clients and know who does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.web import BaseRequest, Response, StreamResponse
+
+from fondaco import jsonrpc
+from fondaco.api.dispatch import Dispatcher
+from fondaco.api.limits import Limits
+from fondaco.api.outlet import ClientGone, Outlet
+from fondaco.api.subscriptions import Session, TokenBytes
+
+log = logging.getLogger(__name__)
+
+GOING_AWAY = b"the node is shutting down"
+
+
+class WebSocketDoor:
+    """Serves the WebSocket clients of one listener."""
+
+    def __init__(self, dispatcher: Dispatcher, limits: Limits, token_bytes: TokenBytes) -> None:
+        self._dispatcher = dispatcher
+        self._limits = limits
+        self._token_bytes = token_bytes
+        self._open: set[_Connection] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def serve(self, request: BaseRequest) -> StreamResponse:
+        """Answer a handshake and serve the connection until it ends."""
+        socket = web.WebSocketResponse(
+            timeout=self._limits.close_seconds,
+            max_msg_size=self._limits.message_bytes,
+            decode_text=False,
+            autoping=False,
+            compress=False,
+        )
+        if not socket.can_prepare(request):
+            return Response(
+                status=400,
+                body=b'{"error":"not a WebSocket handshake (RFC 6455, version 13)"}\n',
+                content_type="application/json",
+            )
+        writer = await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        peer = str(request.remote)
+        outlet = Outlet(transport, writer.drain, self._limits, peer)
+        session = Session(
+            peer=peer, limits=self._limits, token_bytes=self._token_bytes, outlet=outlet
+        )
+        connection = _Connection(self._dispatcher, self._limits, socket, outlet, session)
+        self._open.add(connection)
+        try:
+            await connection.run(self._calls)
+        finally:
+            self._open.discard(connection)
+            outlet.close()
+            await session.close()
+        return socket
+
+    async def close(self) -> None:
+        """Tell every client 1001, then give running calls a moment to end."""
+        await asyncio.gather(*(connection.say_goodbye() for connection in self._open))
+        if self._calls:
+            _, late = await asyncio.wait(self._calls, timeout=self._limits.close_seconds)
+            for task in late:
+                task.cancel()
+
+
+class _Connection:
+    """One client."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        limits: Limits,
+        socket: web.WebSocketResponse[bool],
+        outlet: Outlet,
+        session: Session,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._limits = limits
+        self._socket = socket
+        self._outlet = outlet
+        self._session = session
+        self._places = asyncio.Semaphore(limits.calls_per_connection)
+
+    async def run(self, calls: set[asyncio.Task[None]]) -> None:
+        """Read until the client leaves, breaks the protocol or stops reading.
+
+        Calls that are running then run to their end: what a client has sent is done, whether
+        or not it waits for the answer.
+        """
+        while True:
+            frame = await self._socket.receive()
+            if frame.type is WSMsgType.PING:
+                await self._pong(frame.data)
+            elif frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                # Binary frames are read as text ones, as go-ethereum did.
+                try:
+                    message = jsonrpc.parse(frame.data, batch_limit=self._limits.batch_calls)
+                except jsonrpc.ParseError as exc:
+                    await self._refuse(exc)
+                    await self._socket.close(
+                        code=WSCloseCode.INVALID_TEXT, message=b"the message is not JSON"
+                    )
+                    return
+                except jsonrpc.RpcError as exc:
+                    await self._refuse(exc)
+                    continue
+                await self._places.acquire()
+                task = asyncio.create_task(self._serve(message))
+                calls.add(task)
+                task.add_done_callback(calls.discard)
+            elif frame.type is not WSMsgType.PONG:
+                return
+
+    async def say_goodbye(self) -> None:
+        """Close with 1001."""
+        self._outlet.close()
+        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=GOING_AWAY)
+
+    async def _serve(self, message: jsonrpc.Message) -> None:
+        try:
+            reply = await self._dispatcher.reply(self._session, message)
+            if reply.data is not None:
+                await self._outlet.send((reply.data, b"\n"))
+            for active in reply.started:
+                self._session.start(active)
+        except ClientGone:
+            log.debug("answer dropped", extra={"peer": self._session.peer})
+        finally:
+            self._places.release()
+
+    async def _refuse(self, error: jsonrpc.RpcError) -> None:
+        try:
+            await self._outlet.send((jsonrpc.failure(jsonrpc.NULL, error), b"\n"))
+        except ClientGone:
+            log.debug("answer dropped", extra={"peer": self._session.peer})
+
+    async def _pong(self, payload: bytes) -> None:
+        try:
+            await self._outlet.pong(payload)
+        except ClientGone:
+            log.debug("pong dropped", extra={"peer": self._session.peer})
