@@ -245,7 +245,7 @@ def test_other_machines_need_a_token(name: str) -> None:
     refused = refusal(environment={name: ":60558"})
     assert refused.setting == name.lower()
     assert "0.0.0.0:60558" in refused.problem
-    assert "FONDACO_RPC_TOKEN" in refused.remedy
+    assert "RPC_TOKEN" in refused.remedy
     assert config(environment={name: ":60558", "FONDACO_RPC_TOKEN": KEY}).rpc_token == KEY
 
 

@@ -133,9 +133,11 @@ def load(toml_text: str | None, environment: Mapping[str, str], flags: Mapping[s
     given: dict[str, _Given] = {}
     for value in (*_from_toml(toml_text), *_from_environment(environment), *_from_flags(flags)):
         given[value.setting.name] = value
-    values: dict[str, Any] = {
-        setting.name: _read(setting, given.get(setting.name)) for setting in SETTINGS
-    }
+    # What was written is judged before what is missing: it may explain it.
+    values: dict[str, Any] = {name: _read(value) for name, value in given.items()}
+    for setting in SETTINGS:
+        if setting.name not in values:
+            values[setting.name] = _default(setting)
     if values["http_rpc_addr"] == values["rpc_addr"]:
         values["http_rpc_addr"] = None
     without_effect = [
@@ -223,16 +225,19 @@ def _from_flags(flags: Mapping[str, str]) -> Iterator[_Given]:
         yield _Given(setting, text, f"{setting.flag} (command line)")
 
 
-def _read(setting: Setting, given: _Given | None) -> object:
-    if given is None:
-        if setting.default is REQUIRED:
-            raise ConfigurationError(
-                setting.name,
-                "is not set, and there is no default",
-                f"set {setting.environment[0]} in the environment, {setting.flag} on the "
-                f"command line or {setting.name} in {CONFIG_FILE}",
-            )
-        return setting.kind.read(setting.default)
+def _default(setting: Setting) -> object:
+    if setting.default is REQUIRED:
+        raise ConfigurationError(
+            setting.name,
+            "is not set, and there is no default",
+            f"set {setting.environment[0]} in the environment, {setting.flag} on the "
+            f"command line or {setting.name} in {CONFIG_FILE}",
+        )
+    return setting.kind.read(setting.default)
+
+
+def _read(given: _Given) -> object:
+    setting = given.setting
     try:
         return setting.kind.read(given.text)
     except ValueError:
@@ -290,6 +295,6 @@ def _check_reach(name: str, address: ListenAddress | None) -> None:
         raise ConfigurationError(
             name,
             f"{address} can be reached from other machines, and no rpc_token is set",
-            "set FONDACO_RPC_TOKEN to a secret of at least 16 characters, or listen on "
+            "set RPC_TOKEN to a secret of at least 16 characters, or listen on "
             f"127.0.0.1:{address.port}",
         )

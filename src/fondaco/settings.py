@@ -224,6 +224,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind=spellings.optional(spellings.TOKEN),
         default="",
         is_secret=True,
+        mesh_names=("RPC_TOKEN",),
         help="Bearer token that a client must send (Authorization: Bearer TOKEN); "
         "needed where a listener is not on loopback.",
     ),
@@ -232,6 +233,7 @@ SETTINGS: tuple[Setting, ...] = (
         section="Doors",
         kind=spellings.WORDS,
         default="",
+        mesh_names=("ALLOWED_ORIGINS",),
         help="Origins, such as https://app.example.org, whose pages may use the API from "
         "a browser. Programs other than browsers send no Origin.",
     ),
@@ -240,6 +242,7 @@ SETTINGS: tuple[Setting, ...] = (
         section="Doors",
         kind=spellings.WORDS,
         default="",
+        mesh_names=("ALLOWED_HOSTS",),
         help="Names, besides IP addresses and localhost, that a request may carry in its "
         "Host header.",
     ),
@@ -332,6 +335,7 @@ set, the log says so at start."""
 
 COMMAND_LINE_NAMES: dict[str, str] = {
     "FONDACO_CONFIG": "path of the TOML file, as --config",
+    "FONDACO_ANVIL": "path of an anvil program for devnet and demo, instead of the pinned one",
     "FONDACO_NODE": "address that stats, orders and explain ask, as --node",
 }
 """Environment names that the command line reads; no setting of the node."""
