@@ -1,0 +1,545 @@
+"""Status and amount of orders: recorded answers, single rules, and a slow oracle."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fondaco.chain.contracts import ChainContracts, Deployment
+from fondaco.chain.multiread import MultiRead, Read
+from fondaco.testing.orders import EXCHANGE, WETH, ZRX, make_order
+from fondaco.zeroex.asset_data import (
+    Erc20,
+    Erc20Bridge,
+    Erc721,
+    Erc1155,
+    MemberAsset,
+    MultiAsset,
+    StaticCall,
+    UnknownAsset,
+    basket,
+    decode,
+    encode,
+)
+from fondaco.zeroex.codec import decode_order
+from fondaco.zeroex.eip712 import order_hash
+from fondaco.zeroex.fillable import OrderState, compute, plan
+from fondaco.zeroex.order import Address, OrderHash, ProtocolVersion, SignedOrder
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+V2, V3 = ProtocolVersion.V2, ProtocolVersion.V3
+MAX = 2**256 - 1
+NOW = 1_577_836_800
+
+
+def deployment(first: int) -> Deployment:
+    names = ("dev_utils", "erc20_proxy", "erc721_proxy", "erc1155_proxy")
+    return Deployment(
+        exchange=EXCHANGE, **{name: bytes([first + n]) * 20 for n, name in enumerate(names)}
+    )
+
+
+CONTRACTS = ChainContracts(chain_id=1337, v2=deployment(0x20), v3=deployment(0x30))
+PROXIES = {V2: CONTRACTS.v2, V3: CONTRACTS.v3}
+ZRX_ASSET = encode(Erc20(ZRX))
+
+
+class World:
+    """Words a chain would answer. Whatever was not set is 0, as for a failing read."""
+
+    def __init__(self) -> None:
+        self.words: dict[Read, int] = {}
+        self.timestamp = NOW
+
+    def put(self, target: bytes, selector: str, *arguments: bytes | int, word: int) -> None:
+        padded = [
+            value.to_bytes(32, "big") if isinstance(value, int) else value.rjust(32, b"\0")
+            for value in arguments
+        ]
+        self.words[Read(target, bytes.fromhex(selector) + b"".join(padded))] = word
+
+    def fill(self, name: OrderHash, amount: int) -> None:
+        self.put(EXCHANGE, "288cdc91", name, word=amount)
+
+    def cancel(self, name: OrderHash) -> None:
+        self.put(EXCHANGE, "2ac12622", name, word=1)
+
+    def epoch(self, maker: bytes, sender: bytes, epoch: int) -> None:
+        self.put(EXCHANGE, "d9bfa73e", maker, sender, word=epoch)
+
+    def erc20(self, token: bytes, maker: bytes, balance: int, allowance: int) -> None:
+        self.put(token, "70a08231", maker, word=balance)
+        for proxies in PROXIES.values():
+            assert proxies
+            self.put(token, "dd62ed3e", maker, proxies.erc20_proxy, word=allowance)
+
+    def erc721(self, token: bytes, token_id: int, owner: bytes, approved: bytes = b"") -> None:
+        self.put(token, "6352211e", token_id, word=int.from_bytes(owner, "big"))
+        self.put(token, "081812fc", token_id, word=int.from_bytes(approved, "big"))
+
+    def erc1155(self, token: bytes, maker: bytes, token_id: int, balance: int) -> None:
+        self.put(token, "00fdd58e", maker, token_id, word=balance)
+
+    def approve_for_all(self, token: bytes, maker: bytes, operator: bytes, word: int = 1) -> None:
+        self.put(token, "e985e9c5", maker, operator, word=word)
+
+    def answer(self, reads: Sequence[Read]) -> MultiRead:
+        assert all(len(read.data) <= 255 for read in reads)
+        assert len(set(reads)) == len(reads)
+        return MultiRead(
+            block_number=7,
+            timestamp=self.timestamp,
+            words=[self.words.get(read, 0) for read in reads],
+        )
+
+    def states(self, orders: Sequence[SignedOrder]) -> list[OrderState]:
+        named = [(order_hash(order), order) for order in orders]
+        read_plan = plan(named, CONTRACTS, ZRX_ASSET)
+        return compute(read_plan, self.answer(read_plan.reads))
+
+    def state(self, order: SignedOrder) -> OrderState:
+        (state,) = self.states([order])
+        return state
+
+
+def recorded_world(version: ProtocolVersion) -> World:
+    """The chain on which the on-chain vectors were recorded, by their own notes."""
+    world = World()
+    maker = bytes.fromhex("6ecbe1db9ef729cbe972c83fb886247691fb6beb")
+    erc721 = bytes.fromhex("07f96aa816c1f244cbc6ef114bb2b023ba54a2eb")
+    erc1155 = bytes.fromhex("038f9b392fb9a9676dbaddf78ea5fdbf6c7d9710")
+    proxies = PROXIES[version]
+    assert proxies
+    world.erc20(ZRX, maker, 850, MAX)
+    world.erc721(erc721, 7, maker, proxies.erc721_proxy)
+    world.erc721(erc721, 8, maker)
+    world.erc1155(erc1155, maker, 1 << 128, 50)
+    world.approve_for_all(erc1155, maker, proxies.erc1155_proxy)
+    return world
+
+
+# A few cases have a maker of their own; what he holds is in the note.
+OTHER_STOCK = {
+    "no balance and no allowance": None,
+    "WETH maker, makerFee 10 ZRX covered by 20 ZRX": {WETH: 100, ZRX: 20},
+    "salt one above it": {WETH: 990},
+}
+
+
+def onchain_cases() -> list[Any]:
+    return [
+        pytest.param(ProtocolVersion[name.upper()], case, id=f"{name}: {case['note']}")
+        for name in ("v2", "v3")
+        for case in json.loads((VECTORS / f"mesh_onchain_{name}_vectors.json").read_text())[
+            "getOrderRelevantStates"
+        ]["cases"]
+        if case.get("decoded")
+    ]
+
+
+@pytest.mark.parametrize(("version", "case"), onchain_cases())
+def test_recorded_answer_of_dev_utils(version: ProtocolVersion, case: dict[str, Any]) -> None:
+    order = decode_order(json.dumps(case["signedOrder"]).encode())
+    world, note, decoded = recorded_world(version), case["note"], case["decoded"]
+    world.fill(order_hash(order), int(decoded["orderTakerAssetFilledAmount"]))
+    if note == "cancelled":
+        world.cancel(order_hash(order))
+    for token, balance in (OTHER_STOCK.get(note) or {}).items():
+        world.erc20(token, order.maker_address, balance, MAX)
+    if note == "salt one above it":
+        world.epoch(order.maker_address, order.sender_address, order.salt)
+    state = world.state(order)
+    assert state.status == decoded["orderStatus"]
+    assert state.filled == int(decoded["orderTakerAssetFilledAmount"])
+    # DevUtils v2 computes an amount whatever the status; v3's rule is 0.
+    fillable = int(decoded["fillableTakerAssetAmount"]) if state.status == 3 else 0
+    assert state.fillable == fillable
+    assert not state.needs_dev_utils
+
+
+@pytest.mark.parametrize("version", ProtocolVersion)
+def test_sequence_of_the_status_checks(version: ProtocolVersion) -> None:
+    """Everything wrong at once; repaired one by one in the contract's sequence."""
+    world = World()
+    spoiled: dict[str, Any] = {
+        "version": version,
+        "maker_asset_amount": 0,
+        "taker_asset_amount": 0,
+        "expiration_time_seconds": NOW,
+        "salt": 5,
+    }
+
+    def status() -> int:
+        order = make_order(**spoiled)
+        world.epoch(order.maker_address, order.sender_address, 6)
+        world.fill(order_hash(order), filled)
+        if is_cancelled:
+            world.cancel(order_hash(order))
+        return world.state(order).status
+
+    filled, is_cancelled = 42, True
+    seen = [status()]
+    spoiled["maker_asset_amount"] = 100
+    seen.append(status())
+    spoiled["taker_asset_amount"] = 42
+    seen.append(status())
+    filled = 41
+    seen.append(status())
+    spoiled["expiration_time_seconds"] = NOW + 1
+    seen.append(status())
+    is_cancelled, spoiled["taker_fee"] = False, 1  # another hash, not cancelled
+    seen.append(status())
+    spoiled["salt"] = 6
+    seen.append(status())
+    assert seen == [1, 2, 5, 4, 6, 6, 3]
+
+
+def funded(order: SignedOrder, balance: int = 10**6, allowance: int = 10**6) -> World:
+    world = World()
+    asset = decode(order.maker_asset_data)
+    assert isinstance(asset, Erc20)
+    world.erc20(asset.token, order.maker_address, balance, allowance)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("balance", "allowance", "fillable"),
+    [
+        pytest.param(100, 100, 42, id="exactly enough"),
+        pytest.param(99, 100, 41, id="rounded down"),
+        pytest.param(100, 50, 21, id="half allowed"),
+        pytest.param(2, 100, 0, id="too little for one unit"),
+        pytest.param(MAX, MAX, 42, id="all there is"),
+        pytest.param(0, MAX, 0, id="nothing"),
+    ],
+)
+def test_lower_of_balance_and_allowance(balance: int, allowance: int, fillable: int) -> None:
+    order = make_order()
+    assert funded(order, balance, allowance).state(order).fillable == fillable
+
+
+def test_fee_in_another_asset_and_in_the_same() -> None:
+    other = make_order(maker_fee=10, maker_fee_asset_data=encode(Erc20(WETH)))
+    world = funded(other, 100, MAX)
+    world.erc20(WETH, other.maker_address, 5, MAX)
+    assert world.state(other).fillable == 21
+    same = make_order(maker_fee=100, maker_fee_asset_data=other.maker_asset_data)
+    assert world.state(same).fillable == 21
+
+
+def test_v2_fees_are_in_zrx_whatever_the_order_says() -> None:
+    order = make_order(version=V2, maker_fee=10, maker_asset_data=encode(Erc20(WETH)))
+    world = funded(order, 100, MAX)
+    assert world.state(order).fillable == 0
+    world.erc20(ZRX, order.maker_address, 5, MAX)
+    assert world.state(order).fillable == 21
+    zrx = make_order(version=V2, maker_fee=100)
+    assert funded(zrx, 100, MAX).state(zrx).fillable == 21
+
+
+@pytest.mark.parametrize("version", ProtocolVersion)
+def test_erc721_needs_owner_and_one_of_two_approvals(version: ProtocolVersion) -> None:
+    token, proxies = b"\x77" * 20, PROXIES[version]
+    assert proxies
+    order = make_order(
+        version=version, maker_asset_amount=1, maker_asset_data=encode(Erc721(Address(token), 9))
+    )
+    maker = order.maker_address
+    world = World()
+    world.erc721(token, 9, maker)
+    assert world.state(order).fillable == 0
+    world.erc721(token, 9, maker, proxies.erc721_proxy)
+    assert world.state(order).fillable == 42
+    world.erc721(token, 9, b"\x99" * 20, proxies.erc721_proxy)
+    assert world.state(order).fillable == 0
+    world.erc721(token, 9, maker)
+    world.approve_for_all(token, maker, proxies.erc721_proxy)
+    assert world.state(order).fillable == 42
+    world.approve_for_all(token, maker, proxies.erc721_proxy, word=2)
+    assert world.state(order).fillable == 0
+
+
+@pytest.mark.parametrize("version", ProtocolVersion)
+def test_erc1155_basket(version: ProtocolVersion) -> None:
+    token, proxies = Address(b"\x55" * 20), PROXIES[version]
+    assert proxies
+    asset = Erc1155(token, (1, 2, 3), (2, 3, 0), b"")
+    order = make_order(version=version, maker_asset_amount=4, maker_asset_data=encode(asset))
+    world = World()
+    world.erc1155(token, order.maker_address, 1, 8)
+    world.erc1155(token, order.maker_address, 2, 11)
+    assert world.state(order).fillable == 0
+    world.approve_for_all(token, order.maker_address, proxies.erc1155_proxy)
+    assert world.state(order).fillable == 42 * 3 // 4
+
+
+@pytest.mark.parametrize("version", ProtocolVersion)
+@pytest.mark.parametrize(
+    "asset",
+    [
+        pytest.param(basket(), id="empty basket"),
+        pytest.param(basket((0, Erc20(ZRX))), id="only a zero amount"),
+        pytest.param(basket((1, Erc20(ZRX)), (1, UnknownAsset(b"\1\2\3\4"))), id="unknown member"),
+        pytest.param(basket((1, basket((1, Erc20(ZRX))))), id="basket in a basket"),
+        pytest.param(Erc1155(ZRX, (), (), b""), id="no token"),
+    ],
+)
+def test_what_no_contract_can_move_is_not_fillable(
+    asset: MemberAsset, version: ProtocolVersion
+) -> None:
+    order = make_order(version=version, maker_asset_amount=1, maker_asset_data=encode(asset))
+    world = World()
+    world.erc20(ZRX, order.maker_address, MAX, MAX)
+    assert world.state(order) == OrderState(3, 0, 0, False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xf4\x72\x61", id="three bytes"),
+        pytest.param(bytes.fromhex("f47261b0") + bytes(5), id="cut short"),
+        pytest.param(bytes.fromhex("94cfcdd7") + b"\xff" * 64, id="offsets outside"),
+        pytest.param(bytes.fromhex("12345678") + bytes(32), id="unknown proxy"),
+    ],
+)
+def test_data_that_does_not_decode_is_not_fillable(data: bytes) -> None:
+    world = World()
+    for version in ProtocolVersion:
+        order = make_order(version=version, maker_asset_data=data)
+        world.erc20(ZRX, order.maker_address, MAX, MAX)
+        assert world.state(order) == OrderState(3, 0, 0, False)
+    fee = make_order(maker_fee=1, maker_fee_asset_data=data)
+    assert world.state(fee) == OrderState(3, 0, 0, False)
+    assert world.state(make_order(maker_fee_asset_data=data)).fillable == 42
+
+
+def test_only_v3_minds_data_that_is_not_whole_words() -> None:
+    odd = encode(Erc20(ZRX)) + b"\0"
+    for version, fillable in ((V2, 42), (V3, 0)):
+        for field in ("maker_asset_data", "taker_asset_data"):
+            changes: dict[str, Any] = {field: odd}
+            order = make_order(version=version, **changes)
+            world = World()
+            world.erc20(ZRX, order.maker_address, 100, MAX)
+            assert world.state(order).fillable == fillable
+    free = make_order(taker_fee_asset_data=odd)
+    paid = make_order(taker_fee_asset_data=odd, taker_fee=1)
+    assert [state.fillable for state in funded(free).states([free, paid])] == [42, 0]
+
+
+def test_one_erc721_token_cannot_be_taken_twice_in_a_basket() -> None:
+    unique = Erc721(Address(b"\x77" * 20), 9)
+    once = encode(basket((1, unique), (1, Erc721(unique.token, 10))))
+    twice = encode(basket((1, unique), (1, unique)))
+    for version in ProtocolVersion:
+        good = make_order(version=version, taker_asset_data=once)
+        bad = make_order(version=version, taker_asset_data=twice)
+        assert [state.fillable for state in funded(good).states([good, bad])] == [42, 0]
+
+
+@pytest.mark.parametrize(
+    ("asset", "fee", "fee_asset"),
+    [
+        pytest.param(basket((1, Erc20(ZRX)), (1, Erc20(ZRX))), 0, Erc20(WETH), id="basket"),
+        pytest.param(Erc1155(WETH, (1, 1), (1, 1), b""), 0, Erc20(WETH), id="ERC1155 id"),
+        pytest.param(Erc20(ZRX), 100, basket((1, Erc20(ZRX))), id="asset and fee"),
+        pytest.param(basket((1, Erc20(ZRX))), 100, Erc20(ZRX), id="fee and asset"),
+        pytest.param(
+            basket((1, Erc20(ZRX)), (1, Erc20(ZRX))), 0, basket((1, Erc20(ZRX))), id="no fee"
+        ),
+    ],
+)
+def test_needs_for_one_token_add_up(asset: MemberAsset, fee: int, fee_asset: MemberAsset) -> None:
+    """A maker who offers the same 150 units twice cannot deliver 200."""
+    order = make_order(
+        maker_asset_data=encode(asset), maker_fee=fee, maker_fee_asset_data=encode(fee_asset)
+    )
+    world = World()
+    assert CONTRACTS.v3
+    for balance, fillable in ((150, 31), (199, 41), (200, 42)):
+        world.erc20(ZRX, order.maker_address, balance, MAX)
+        world.erc1155(WETH, order.maker_address, 1, balance)
+        world.approve_for_all(WETH, order.maker_address, CONTRACTS.v3.erc1155_proxy)
+        assert world.state(order).fillable == fillable
+
+
+CALL = StaticCall(WETH, b"\xd7\x28\xf5\xb7", bytes(32))
+BRIDGE = Erc20Bridge(ZRX, WETH, b"")
+
+
+@pytest.mark.parametrize("exotic", [CALL, BRIDGE, basket((1, Erc20(ZRX)), (1, CALL))])
+def test_exotic_assets_are_left_to_dev_utils(exotic: MemberAsset) -> None:
+    data = encode(exotic)
+    asset = make_order(maker_asset_data=data)
+    fee = make_order(maker_fee=1, maker_fee_asset_data=data)
+    no_fee = make_order(maker_fee_asset_data=data)
+    world = funded(no_fee)
+    assert world.state(asset) == world.state(fee) == OrderState(3, 0, 0, True)
+    assert world.state(no_fee) == OrderState(3, 0, 42, False)
+    world.cancel(order_hash(asset))
+    assert world.state(asset) == OrderState(6, 0, 0, False)
+
+
+def test_extreme_values_are_computed_not_overflowed() -> None:
+    for version in ProtocolVersion:
+        huge = make_order(
+            version=version,
+            maker_asset_amount=MAX,
+            taker_asset_amount=MAX,
+            maker_fee=MAX,
+            maker_fee_asset_data=ZRX_ASSET if version is V3 else b"",
+            expiration_time_seconds=MAX,
+            salt=MAX,
+        )
+        state = funded(huge, MAX, MAX).state(huge)
+        assert state == OrderState(3, 0, MAX // 2, False)
+        asset = basket((MAX, Erc1155(ZRX, (MAX,), (MAX,), b"")))
+        nested = make_order(version=version, maker_asset_data=encode(asset), salt=MAX)
+        assert World().state(nested).fillable == 0
+
+
+def test_words_are_read_once() -> None:
+    orders = [
+        (order_hash(order), order)
+        for order in (
+            make_order(salt=salt, version=version) for salt in range(50) for version in (V2, V3)
+        )
+    ]
+    read_plan = plan(orders, CONTRACTS, ZRX_ASSET)
+    # Per order filled and cancelled; once: the epoch (one exchange address here),
+    # the balance, and the allowance of each version's proxy.
+    assert len(read_plan.reads) == 2 * len(orders) + 4
+
+
+def test_version_without_a_deployment_is_our_own_bug() -> None:
+    with pytest.raises(ValueError, match="v2"):
+        plan(
+            [(OrderHash(bytes(32)), make_order(version=V2))],
+            msgspec.structs.replace(CONTRACTS, v2=None),
+        )
+
+
+# ---------------------------------------------------------------- the slow oracle
+
+
+def naive_units(world: World, version: ProtocolVersion, maker: Address, data: bytes) -> int:
+    """The rule of DevUtils v3, said by recursion over the asset."""
+    proxies = PROXIES[version]
+    assert proxies
+
+    def ask(target: bytes, selector: str, *arguments: bytes | int) -> int:
+        probe = World()
+        probe.put(target, selector, *arguments, word=0)
+        return world.words.get(next(iter(probe.words)), 0)
+
+    match decode(data):
+        case Erc20(token):
+            return min(
+                ask(token, "70a08231", maker), ask(token, "dd62ed3e", maker, proxies.erc20_proxy)
+            )
+        case Erc721(token, token_id):
+            is_owner = ask(token, "6352211e", token_id) == int.from_bytes(maker, "big")
+            for_all = ask(token, "e985e9c5", maker, proxies.erc721_proxy) == 1
+            approved = ask(token, "081812fc", token_id)
+            is_approved = approved == int.from_bytes(proxies.erc721_proxy, "big")
+            return int(is_owner and (for_all or is_approved))
+        case Erc1155(token, ids, values):
+            if ask(token, "e985e9c5", maker, proxies.erc1155_proxy) != 1:
+                return 0
+            return min(
+                ask(token, "00fdd58e", maker, token_id) // value
+                for token_id, value in zip(ids, values, strict=True)
+            )
+        case MultiAsset(amounts, nested):
+            return min(
+                naive_units(world, version, maker, part) // amount
+                for amount, part in zip(amounts, nested, strict=True)
+            )
+    raise AssertionError("not in this test")
+
+
+def naive_fillable(world: World, order: SignedOrder) -> int:
+    fee_data = order.maker_fee_asset_data if order.version is V3 else ZRX_ASSET
+    maker, taker_amount = order.maker_address, order.taker_asset_amount
+    stock = naive_units(world, order.version, maker, order.maker_asset_data)
+    if order.maker_fee and fee_data == order.maker_asset_data:
+        amount = stock * taker_amount // (order.maker_asset_amount + order.maker_fee)
+    else:
+        amount = stock * taker_amount // order.maker_asset_amount
+        if order.maker_fee:
+            fee = naive_units(world, order.version, maker, fee_data)
+            amount = min(amount, fee * taker_amount // order.maker_fee)
+    return min(amount, taker_amount)
+
+
+def test_agrees_with_the_rule_said_slowly() -> None:
+    """Every token is used once per order, so that nothing competes."""
+    rng = random.Random(2021)
+    makers = [Address(bytes([n]) * 20) for n in (1, 2, 3)]
+    world = World()
+    for maker in makers:
+        for token in range(0x60, 0x6C):
+            address = bytes([token]) * 20
+            balance = rng.choice((0, 10, 10**3, 10**9, 10**9, MAX)) // rng.randint(1, 3)
+            world.erc20(address, maker, balance, rng.choice((0, 10**3, MAX, MAX, MAX, MAX)))
+            for proxies in PROXIES.values():
+                assert proxies
+                for proxy in (proxies.erc721_proxy, proxies.erc1155_proxy):
+                    world.approve_for_all(address, maker, proxy, rng.choice((0, 1, 1, 1, 1, 1)))
+            for token_id in range(4):
+                world.erc1155(address, maker, token_id, rng.choice((0, 10, 10**6)))
+                world.erc721(address, token_id, rng.choice(makers))
+
+    def single(token: int, kind: int) -> MemberAsset:
+        address = Address(bytes([token]) * 20)
+        if kind == 0:
+            return Erc20(address)
+        if kind == 1:
+            return Erc721(address, rng.randrange(4))
+        ids = tuple(rng.sample(range(4), rng.randint(1, 4)))
+        return Erc1155(address, ids, tuple(rng.randint(1, 4) for _ in ids), b"")
+
+    def any_asset(tokens: list[int]) -> MemberAsset:
+        if rng.random() < 0.5:
+            return single(tokens.pop(), rng.randrange(3))
+        parts = [(rng.randint(1, 5), single(tokens.pop(), rng.randrange(3))) for _ in range(3)]
+        return basket(*parts)
+
+    orders = []
+    for salt in range(3_000):
+        tokens = list(range(0x60, 0x6C))
+        rng.shuffle(tokens)
+        stock = encode(any_asset(tokens))
+        fee = rng.choice((encode(any_asset(tokens)), stock))
+        version = rng.choice((V2, V3))
+        orders.append(
+            make_order(
+                version=version,
+                maker_address=rng.choice(makers),
+                maker_asset_amount=rng.choice((1, 1, 1, 2, 3, 1000, MAX)),
+                taker_asset_amount=rng.choice((1, 3, 42, 10**18, MAX)),
+                maker_fee=rng.choice((0, 0, 1, 5, 10**4)),
+                maker_asset_data=stock,
+                maker_fee_asset_data=fee if version is V3 else b"",
+                signature=b"\x01",
+                salt=salt,
+            )
+        )
+    states = world.states(orders)
+    assert [state.fillable for state in states] == [
+        naive_fillable(world, order) for order in orders
+    ]
+    whole = sum(
+        state.fillable == order.taker_asset_amount
+        for state, order in zip(states, orders, strict=True)
+    )
+    some = sum(state.fillable > 0 for state in states) - whole
+    assert whole > 150
+    assert some > 100
