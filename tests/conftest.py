@@ -9,6 +9,7 @@ import pytest
 from fondaco.devnet.anvil import Anvil, open_anvil
 from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.devnet.fetch import PartsStore
+from fondaco.devnet.traders import Traders
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +32,9 @@ async def devnet(chain_parts: PartsStore) -> AsyncIterator[Devnet]:
     """A chain with 0x v3, v2.1 and tokens; each transaction makes a block."""
     async with open_devnet(chain_parts) as chain:
         yield chain
+
+
+@pytest.fixture
+def traders(devnet: Devnet) -> Traders:
+    """The accounts of ``devnet``, ready to send."""
+    return Traders(devnet)
