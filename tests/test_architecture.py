@@ -310,7 +310,10 @@ def test_every_module_has_tests(path: Path) -> None:
     relative = path.relative_to(ROOT)
     above = relative.parent
     stem = above.name if relative.name == "__init__.py" else relative.stem
-    wanted = [TESTS / above / f"test_{stem}.py", TESTS / above / f"test_{above.name}_{stem}.py"]
+    wanted = [
+        TESTS / above / f"test_{stem}.py",
+        TESTS / above / f"test_{above.name or 'base'}_{stem}.py",
+    ]
     found = [file for file in wanted if file.is_file()]
     found += (TESTS / above).glob(f"test_{stem}_*.py")
     assert found, f"{path}:1: no {wanted[0].relative_to(REPOSITORY)}; or say why not above"
