@@ -186,9 +186,9 @@ class NodeProcess:
             raise self._error(f"still running {STOP_SECONDS:.0f} s after {sign.name}") from None
         return code
 
-    async def kill(self) -> None:
+    async def kill(self) -> int:
         """End the process with SIGKILL: nothing it still holds in memory is saved."""
-        await self.stop(signal.SIGKILL)
+        return await self.stop(signal.SIGKILL)
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
