@@ -109,8 +109,11 @@ def decode_order(raw: bytes | msgspec.Raw) -> SignedOrder:
     colons = data.count(b":")
     try:
         if colons == _V3_COLONS:
-            return _build_v3(_decode_v3(data))
-        if colons == _V2_COLONS:
+            wire = _decode_v3(data)
+            # Left to the careful way: 0, which can also be spelled "-0".
+            if 0 < wire.chainId <= MAX_CHAIN_ID:
+                return _build_v3(wire)
+        elif colons == _V2_COLONS:
             return _build_v2(_decode_v2(data))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # The careful way finds the fault again and names it.
@@ -170,8 +173,6 @@ def _build_v2(wire: _WireV2) -> SignedOrder:
 
 
 def _build_v3(wire: _WireV3) -> SignedOrder:
-    if not 0 <= wire.chainId <= MAX_CHAIN_ID:
-        raise ValueError("chainId")
     return SignedOrder(
         version=ProtocolVersion.V3,
         chain_id=wire.chainId,
