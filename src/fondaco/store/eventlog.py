@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from fondaco.store import limits
+from fondaco.store.batch import Batch
 from fondaco.store.database import Database
 from fondaco.store.schema import INT64, blob, table
 
@@ -77,7 +78,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether another step would remove more."""
 
 
-_INSERT = sa.insert(EVENT_LOG)
+_INSERT = Batch(sa.insert(EVENT_LOG))
 _LAST = sa.select(EVENT_LOG_COUNTER.c.last)
 _SET_LAST = sa.update(EVENT_LOG_COUNTER).values(last=sa.bindparam("new_last"))
 _AFTER = (
@@ -117,16 +118,10 @@ def append(connection: sa.Connection, events: Sequence[NewEvent], *, now_ns: int
     last: int = connection.execute(_LAST).scalar_one()
     given = range(last + 1, last + 1 + len(events))
     if events:
-        connection.execute(
-            _INSERT,
+        _INSERT.run(
+            connection,
             [
-                {
-                    "sequence": sequence,
-                    "recorded_at_ns": now_ns,
-                    "topic": event.topic,
-                    "subject": event.subject,
-                    "payload": event.payload,
-                }
+                (sequence, now_ns, event.topic, event.subject, event.payload)
                 for sequence, event in zip(given, events, strict=True)
             ],
         )
@@ -201,7 +196,7 @@ async def prune_in_steps(database: Database, *, older_than_ns: int, max_rows: in
             return pruned.first_retained
 
 
-def _logged(row: sa.Row[*tuple[Any, ...]]) -> LoggedEvent:
+def _logged(row: Sequence[Any]) -> LoggedEvent:
     sequence, recorded_at_ns, topic, subject, payload = row
     return LoggedEvent(
         sequence=sequence,

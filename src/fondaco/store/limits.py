@@ -50,7 +50,3 @@ EVENT_LOG_MAX_ROWS = 5_000_000
 
 EVENT_LOG_MAX_AGE_NS = 7 * 86_400 * 1_000_000_000
 """Nanoseconds. A client that was away for a week's holiday may resume."""
-
-SNAPSHOT_MAX_AGE_SECONDS = 600.0
-"""Seconds after which a snapshot should be closed even when in use: the write-ahead log
-grows as long as the oldest one lives."""
