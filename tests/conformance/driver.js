@@ -12,6 +12,7 @@
 // and is answered by {id, result} or {id, error}. In between come
 //   {event: "orders", subscription, orders}   one call of the subscriber's callback
 //   {event: "close"} {event: "reconnected"}   the client's own two callbacks
+//   {event: "connect"}                        connected, all subscriptions made (again)
 //   {event: "socket", state, code}            the socket under it went to another state
 //   {event: "rejection", error}               a promise that nobody waited for failed
 // The end of the commands ends the process.
@@ -25,7 +26,7 @@ const path = require('path');
 const readline = require('readline');
 
 const SOCKET_STATES = ['connecting', 'open', 'closing', 'closed'];
-const WATCH_INTERVAL_MS = 50;
+const LOOK_INTERVAL_MS = 50;
 
 const load = createRequire(path.join(path.resolve(process.argv[2]), 'package.json'));
 const { WSClient } = load('@0x/mesh-rpc-client');
@@ -55,20 +56,19 @@ function say(observation) {
 
 // The client tells of a close but not of its code, and of nothing between the frame that
 // asks for one and the end. The provider's socket is looked at, never touched.
-function watchSocket() {
-    let socket;
-    let state;
-    setInterval(() => {
-        const now = client._wsProvider.connection;
-        if (now !== socket) {
-            socket = now;
-            now.addEventListener('close', ({ code }) => say({ event: 'socket', state: 'closed', code }));
-        }
-        if (now.readyState !== state) {
-            state = now.readyState;
-            if (SOCKET_STATES[state] !== 'closed') say({ event: 'socket', state: SOCKET_STATES[state] });
-        }
-    }, WATCH_INTERVAL_MS).unref();
+let socket;
+let state;
+
+function look() {
+    const now = client._wsProvider.connection;
+    if (now !== socket) {
+        socket = now;
+        now.addEventListener('close', ({ code }) => say({ event: 'socket', state: 'closed', code }));
+    }
+    if (now.readyState !== state) {
+        state = now.readyState;
+        if (SOCKET_STATES[state] !== 'closed') say({ event: 'socket', state: SOCKET_STATES[state] });
+    }
 }
 
 const COMMANDS = {
@@ -76,7 +76,12 @@ const COMMANDS = {
         client = new WSClient(url, options);
         client.onClose(() => say({ event: 'close' }));
         client.onReconnected(() => say({ event: 'reconnected' }));
-        watchSocket();
+        client._wsProvider.on('connect', () => {
+            look();
+            say({ event: 'connect' });
+        });
+        look();
+        setInterval(look, LOOK_INTERVAL_MS).unref();
         return null;
     },
     async call({ method, args }) {

@@ -178,7 +178,7 @@ class MeshClient:
             return note["event"] == "orders" and bool(note["subscription"] == subscription)
 
         note = await self._next(ours, after=self._taken, what="a call of the subscriber")
-        self._taken = self.seen.index(note) + 1
+        self._taken = self.seen.index(note, self._taken) + 1
         orders = note["orders"]
         assert isinstance(orders, list)
         return orders
@@ -190,9 +190,16 @@ class MeshClient:
             events += await self.orders(subscription)
         return events
 
-    async def wait_for(self, expected: Mapping[str, object]) -> None:
-        """Return once something like *expected* was seen, however long ago."""
-        await self._next(lambda note: expected.items() <= note.items(), after=0, what=str(expected))
+    async def wait_for(self, expected: Mapping[str, object], *, after: int = 0) -> int:
+        """Return once something like *expected* was seen: how much was seen by then.
+
+        Args:
+            after: what an earlier call returned; only what came later counts.
+        """
+        note = await self._next(
+            lambda note: expected.items() <= note.items(), after=after, what=str(expected)
+        )
+        return self.seen.index(note, after) + 1
 
     async def end(self) -> None:
         """End the process by ending its commands."""
@@ -247,7 +254,8 @@ class MeshClient:
             else:
                 self._answers.pop(note["id"]).set_result(note["result"])
         for answer in self._answers.values():
-            answer.set_exception(ClientError("the client's process ended"))
+            if not answer.done():
+                answer.set_exception(ClientError("the client's process ended"))
 
 
 @contextlib.asynccontextmanager
