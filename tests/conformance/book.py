@@ -17,6 +17,12 @@ MAKER, TAKER = 1, 2
 """Places of the two accounts that trade, in the devnet's list."""
 
 
+async def equip(traders: Traders) -> None:
+    """Give both accounts what they trade, and let the Exchanges take it."""
+    for place in (MAKER, TAKER):
+        await traders.equip(traders.devnet.accounts[place].address)
+
+
 class Book:
     """Orders of one maker, ZRX for WETH, each with a salt of its own."""
 
@@ -24,30 +30,29 @@ class Book:
         self.version = version
         self._traders = traders
         self._salt = 0
-        self._is_equipped = False
 
     @property
     def is_v2(self) -> bool:
         return self.version is ProtocolVersion.V2
 
-    async def orders(self, count: int) -> list[dict[str, Any]]:
+    def orders(self, count: int) -> list[dict[str, Any]]:
         """Return *count* further orders that can be filled."""
-        if not self._is_equipped:
-            self._is_equipped = True
-            for place in (MAKER, TAKER):
-                await self._traders.equip(self._traders.devnet.accounts[place].address)
         return [self._order() for _ in range(count)]
 
     def hash(self, order: dict[str, Any]) -> str:
         """Return the order's hash as JSON-RPC spells it."""
         return "0x" + order_hash(_read(order)).hex()
 
-    async def fill(self, order: dict[str, Any], taker_amount: int) -> None:
+    async def fill(self, order: dict[str, Any], taker_amount: int) -> int:
+        """Fill some base units of the taker's side; return the number of the block."""
         taker = self._traders.devnet.accounts[TAKER].address
-        await self._traders.do(actions.fill(_read(order), taker, taker_amount))
+        (receipt,) = await self._traders.do(actions.fill(_read(order), taker, taker_amount))
+        return receipt.block_number
 
-    async def cancel(self, order: dict[str, Any]) -> None:
-        await self._traders.do(actions.cancel(_read(order)))
+    async def cancel(self, order: dict[str, Any]) -> int:
+        """Return the number of the block in which the maker cancelled."""
+        (receipt,) = await self._traders.do(actions.cancel(_read(order)))
+        return receipt.block_number
 
     def _order(self) -> dict[str, Any]:
         self._salt += 1

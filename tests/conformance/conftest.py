@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.book import Book
+from conformance.book import Book, equip
 from conformance.mesh_client import CLIENTS, MeshClient, install, open_client
 from fondaco.devnet.chain import Devnet
 from fondaco.devnet.traders import Traders
@@ -19,7 +19,15 @@ SPOKEN = {"6.0.1-beta": ProtocolVersion.V2, "9.4.2": ProtocolVersion.V3}
 
 
 @pytest.fixture
-def settings(devnet: Devnet) -> dict[str, str]:
+async def traders(devnet: Devnet) -> Traders:
+    """The accounts of the chain, equipped before there is any node to see them poor."""
+    traders = Traders(devnet)
+    await equip(traders)
+    return traders
+
+
+@pytest.fixture
+def settings(devnet: Devnet, traders: Traders) -> dict[str, str]:
     """The environment of a node with both protocol versions on."""
     return node_settings(ethereum_url=devnet.http_url, contracts=devnet.contracts)
 
@@ -38,9 +46,9 @@ async def quiet_node(settings: dict[str, str], tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.fixture
-def books(devnet: Devnet) -> dict[str, Book]:
+def books(traders: Traders) -> dict[str, Book]:
     """For each client the orders it speaks of."""
-    return {name: Book(Traders(devnet), version) for name, version in SPOKEN.items()}
+    return {name: Book(traders, version) for name, version in SPOKEN.items()}
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ async def test_a_client_finds_the_node_again(
     client: MeshClient, node: NodeProcess, book: Book, sign: signal.Signals
 ) -> None:
     """A stop must not close with 1000, which tells these clients not to come back."""
-    before, after = await book.orders(2)
+    before, after = book.orders(2)
     subscription = await client.subscribe()
     await client.call("addOrdersAsync", [as_user(before)])
     (event,) = await client.orders(subscription)

@@ -13,10 +13,9 @@ import pytest
 
 from conformance.book import Book
 from conformance.wire import open_wire, post, request
-from fondaco.devnet.chain import Devnet
 from fondaco.devnet.traders import Traders
 from fondaco.zeroex.order import ProtocolVersion
-from support.node_process import NodeProcess, node_settings, running_node
+from support.node_process import NodeProcess, running_node
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "mesh_vectors.json").read_text())
 EXPECTED: dict[str, Any] = VECTORS["integration_expectations_v9"]
@@ -27,23 +26,21 @@ pytestmark = pytest.mark.chain
 
 
 @pytest.fixture
-async def node(devnet: Devnet, tmp_path: Path) -> AsyncIterator[NodeProcess]:
+async def node(settings: dict[str, str], tmp_path: Path) -> AsyncIterator[NodeProcess]:
     """A node as v9 was: v3 orders only, and the settings of the original's tests."""
-    settings = node_settings(
-        ethereum_url=devnet.http_url,
-        contracts=devnet.contracts,
-        chain_id=EXPECTED["node"]["chainId"],
-        BLOCK_POLLING_INTERVAL=EXPECTED["node"]["blockPollingInterval"],
-        ETHEREUM_RPC_MAX_REQUESTS_PER_24_HR_UTC=str(EXPECTED["node"]["maxRequestsPer24h"]),
-        ORDER_PROTOCOLS="v3",
-    )
+    settings |= {
+        "ETHEREUM_CHAIN_ID": str(EXPECTED["node"]["chainId"]),
+        "BLOCK_POLLING_INTERVAL": EXPECTED["node"]["blockPollingInterval"],
+        "ETHEREUM_RPC_MAX_REQUESTS_PER_24_HR_UTC": str(EXPECTED["node"]["maxRequestsPer24h"]),
+        "ORDER_PROTOCOLS": "v3",
+    }
     async with running_node(settings, data_dir=tmp_path / "v9") as process:
         yield process
 
 
 @pytest.fixture
-def book(devnet: Devnet) -> Book:
-    return Book(Traders(devnet), ProtocolVersion.V3)
+def book(traders: Traders) -> Book:
+    return Book(traders, ProtocolVersion.V3)
 
 
 @pytest.fixture(params=["ws", "http"])
@@ -84,7 +81,7 @@ async def test_get_stats(ask: Ask) -> None:
 
 async def test_add_orders(ask: Ask, book: Book) -> None:
     assert EXPECTED["addOrders"].startswith("1 accepted, 0 rejected")
-    (order,) = await book.orders(1)
+    (order,) = book.orders(1)
     result = (await ask("mesh_addOrders", [order]))["result"]
     assert result["rejected"] == []
     assert result["accepted"] == [
@@ -99,7 +96,7 @@ async def test_add_orders(ask: Ask, book: Book) -> None:
 
 async def test_get_orders(ask: Ask, book: Book) -> None:
     expected = EXPECTED["getOrders"]
-    orders = await book.orders(expected["stored"])
+    orders = book.orders(expected["stored"])
     await ask("mesh_addOrders", orders, {"pinned": True})
     for per_page in (0, -1):
         error = (await ask("mesh_getOrders", 0, per_page, ""))["error"]
@@ -132,7 +129,7 @@ async def test_get_orders(ask: Ask, book: Book) -> None:
 
 
 async def test_a_subscriber_is_told_of_an_added_order(node: NodeProcess, book: Book) -> None:
-    (order,) = await book.orders(1)
+    (order,) = book.orders(1)
     async with open_wire(node.ready.rpc) as wire, open_wire(node.ready.rpc) as other:
         subscription = await wire.call("mesh_subscribe", "orders")
         await other.call("mesh_addOrders", [order])

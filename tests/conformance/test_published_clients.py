@@ -6,7 +6,6 @@ one and speaks v3 orders. One node serves both at once.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -60,7 +59,7 @@ async def test_get_stats(client: MeshClient) -> None:
 
 
 async def test_add_orders_and_their_pins(client: MeshClient, book: Book) -> None:
-    by_default, pinned, unpinned = await book.orders(3)
+    by_default, pinned, unpinned = book.orders(3)
 
     first = await add(client, [by_default])
     (accepted,) = first["accepted"]
@@ -84,11 +83,13 @@ async def test_add_orders_and_their_pins(client: MeshClient, book: Book) -> None
 
 
 async def test_a_refused_order_says_why_and_its_neighbours_are_taken(
-    client: MeshClient, book: Book
+    client: MeshClient, node: NodeProcess, book: Book
 ) -> None:
-    good, forged, spent = await book.orders(3)
+    good, forged, spent = book.orders(3)
     forged["signature"] = "0x1b" + "11" * 64 + "02"
-    await book.cancel(spent)
+    block = await book.cancel(spent)
+    async with open_wire(node.ready.rpc) as wire:
+        await wire.reaches_block(block)
 
     results = await add(client, [forged, good, spent])
     assert [entry["orderHash"] for entry in results["accepted"]] == [book.hash(good)]
@@ -103,7 +104,7 @@ async def test_a_refused_order_says_why_and_its_neighbours_are_taken(
 
 async def test_what_is_no_order_comes_back_readable(client: MeshClient, book: Book) -> None:
     """The original answers null here, at which both clients throw and all answers are lost."""
-    (good,) = await book.orders(1)
+    (good,) = book.orders(1)
     user = as_user(good)
     nonsense: list[Any] = [
         {},
@@ -130,7 +131,7 @@ async def test_what_is_no_order_comes_back_readable(client: MeshClient, book: Bo
 
 
 async def test_get_orders_page_by_page(client: MeshClient, book: Book) -> None:
-    orders = {book.hash(order): order for order in await book.orders(5)}
+    orders = {book.hash(order): order for order in book.orders(5)}
     await add(client, list(orders.values()))
     for per_page in ([1], [2], []):
         response = await client.call("getOrdersAsync", *per_page)
@@ -152,7 +153,7 @@ async def test_an_error_reaches_the_user(client: MeshClient) -> None:
 
 @pytest.mark.parametrize("client_version", ["9.4.2"])
 async def test_get_orders_for_page_keeps_its_snapshot(client: MeshClient, book: Book) -> None:
-    *orders, late = await book.orders(4)
+    *orders, late = book.orders(4)
     await add(client, orders)
     first = await client.call("getOrdersForPageAsync", 0, 2)
     await add(client, [late])
@@ -169,7 +170,7 @@ async def test_get_orders_for_page_keeps_its_snapshot(client: MeshClient, book: 
 async def test_a_subscriber_follows_orders_from_added_to_their_end(
     client: MeshClient, book: Book
 ) -> None:
-    filled, cancelled = orders = await book.orders(2)
+    filled, cancelled = orders = book.orders(2)
     subscription = await client.subscribe()
     await add(client, orders)
     events = await client.order_events(subscription, 2)
@@ -204,7 +205,7 @@ async def test_a_subscriber_follows_orders_from_added_to_their_end(
 
 
 async def test_after_unsubscribe_nothing_comes(client: MeshClient, book: Book) -> None:
-    before, after = await book.orders(2)
+    before, after = book.orders(2)
     ended, going_on = await client.subscribe(), await client.subscribe()
     await add(client, [before])
     for subscription in (ended, going_on):
@@ -222,7 +223,7 @@ async def test_after_unsubscribe_nothing_comes(client: MeshClient, book: Book) -
 
 async def test_answers_and_events_above_a_mebibyte_arrive(client: MeshClient, book: Book) -> None:
     """Both clients close at a frame over 1 MiB; longer messages have to be fragmented."""
-    orders = await book.orders(1_500)
+    orders = book.orders(1_500)
     subscription = await client.subscribe()
     results = await add(client, orders)
     assert len(results["accepted"]) == len(orders)
@@ -258,7 +259,7 @@ async def test_two_versions_share_one_node(
         open_client(installations["9.4.2"], node.ready.rpc) as new,
     ):
         subscriptions = {old: await old.subscribe(), new: await new.subscribe()}
-        (v2,), (v3,) = await asyncio.gather(*(book.orders(1) for book in books.values()))
+        (v2,), (v3,) = (book.orders(1) for book in books.values())
         await add(old, [v2])
         await add(new, [v3])
         hashes = {books["6.0.1-beta"].hash(v2), books["9.4.2"].hash(v3)}

@@ -74,6 +74,12 @@ class Wire:
             assert received.get("method") == "mesh_subscription", received
             self.notifications.append(received)
 
+    async def reaches_block(self, number: int) -> None:
+        """Return once the node has processed block *number*."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while (await self.call("mesh_getStats"))["latestBlock"]["number"] < number:
+                pass
+
 
 def request(method: str, *params: object) -> dict[str, object]:
     """Return a call as most clients spell it."""
