@@ -123,7 +123,7 @@ def as_wire(order: Mapping[str, Any]) -> dict[str, Any]:
 def _unmark(fields: dict[str, Any]) -> Any:
     match fields:
         case {"big": str(digits)}:
-            return BigNumber(digits)
+            return BigNumber(digits) if digits.isdigit() else float(digits)
         case {"undefined": True}:
             return None
         case {"nan": True}:
