@@ -40,14 +40,16 @@ class CustomSchema:
     """A JSON schema (draft 7) that orders must satisfy besides being orders.
 
     It is held against the order as ``codec.encode_order`` spells it: lower-case hex,
-    no extra properties. Schemas elsewhere are never fetched, and patterns run in
-    linear time, so a stranger's filter cannot hold the node up.
+    no extra properties. Its cost is bounded by its length, so a stranger's filter
+    cannot hold the node up: patterns run in linear time, and there is no ``$ref``,
+    with which a few lines could ask for ever or for a page from the network.
 
     Args:
         text: the schema, a JSON object.
 
     Raises:
-        InvalidParameter: *text* is over MAX_FILTER_SIZE, not a JSON object or no schema.
+        InvalidParameter: *text* is over MAX_FILTER_SIZE, not a JSON object, no schema,
+            or has a reference.
     """
 
     def __init__(self, text: str = DEFAULT_SCHEMA) -> None:
@@ -63,6 +65,8 @@ class CustomSchema:
             raise InvalidParameter("customOrderSchema", "JSON") from None
         if not isinstance(schema, dict):
             raise InvalidParameter("customOrderSchema", "a JSON object")
+        if _has_reference(schema):
+            raise InvalidParameter("customOrderSchema", "a schema without $ref")
         try:
             self._validator = Draft7Validator(
                 schema, offline=True, pattern_options=RegexOptions(size_limit=MAX_FILTER_SIZE * 16)
@@ -94,6 +98,19 @@ class CustomSchema:
         rejection = InvalidSchema(faults[0].partition(":")[0] if faults else "(root)", faults)
         rejection.verdict = Verdict.IGNORE
         raise rejection
+
+
+def _has_reference(schema: object) -> bool:
+    pending = [schema]
+    while pending:
+        match pending.pop():
+            case dict() as part if "$ref" in part:
+                return True
+            case dict() as part:
+                pending += part.values()
+            case list() as parts:
+                pending += parts
+    return False
 
 
 def _in_words(fault: ValidationError) -> str:
