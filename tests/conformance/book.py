@@ -6,29 +6,18 @@ import json
 from typing import Any
 
 from fondaco.devnet import actions
-from fondaco.devnet.offers import offer
-from fondaco.devnet.traders import Traders
-from fondaco.testing.orders import DEFAULT_EXPIRATION, erc20
 from fondaco.zeroex.codec import decode_order, encode_order
 from fondaco.zeroex.eip712 import order_hash
-from fondaco.zeroex.order import Address, ProtocolVersion, SignedOrder
-
-MAKER, TAKER = 1, 2
-"""Places of the two accounts that trade, in the devnet's list."""
-
-
-async def equip(traders: Traders) -> None:
-    """Give both accounts what they trade, and let the Exchanges take it."""
-    for place in (MAKER, TAKER):
-        await traders.equip(traders.devnet.accounts[place].address)
+from fondaco.zeroex.order import ProtocolVersion, SignedOrder
+from support.market import Market
 
 
 class Book:
-    """Orders of one maker, ZRX for WETH, each with a salt of its own."""
+    """Orders of the market's maker, each with a salt of its own."""
 
-    def __init__(self, traders: Traders, version: ProtocolVersion) -> None:
+    def __init__(self, market: Market, version: ProtocolVersion) -> None:
         self.version = version
-        self._traders = traders
+        self._market = market
         self._salt = 0
 
     @property
@@ -45,28 +34,18 @@ class Book:
 
     async def fill(self, order: dict[str, Any], taker_amount: int) -> int:
         """Fill some base units of the taker's side; return the number of the block."""
-        taker = self._traders.devnet.accounts[TAKER].address
-        (receipt,) = await self._traders.do(actions.fill(_read(order), taker, taker_amount))
+        action = actions.fill(_read(order), self._market.taker.address, taker_amount)
+        (receipt,) = await self._market.traders.do(action)
         return receipt.block_number
 
     async def cancel(self, order: dict[str, Any]) -> int:
         """Return the number of the block in which the maker cancelled."""
-        (receipt,) = await self._traders.do(actions.cancel(_read(order)))
+        (receipt,) = await self._market.traders.do(actions.cancel(_read(order)))
         return receipt.block_number
 
     def _order(self) -> dict[str, Any]:
         self._salt += 1
-        at = self._traders.devnet.addresses
-        order = offer(
-            at,
-            self._traders.devnet.accounts[MAKER],
-            give=(erc20(Address(at["zrxToken"])), 1_000),
-            want=(erc20(Address(at["weth9"])), 100),
-            salt=self._salt,
-            expires_at=DEFAULT_EXPIRATION,
-            version=self.version,
-        )
-        fields = json.loads(encode_order(order))
+        fields = json.loads(encode_order(self._market.offer(self.version, salt=self._salt)))
         assert isinstance(fields, dict)
         return fields
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance.book import Book, equip
+from conformance.book import Book
 from conformance.mesh_client import CLIENTS, MeshClient, install, open_client
-from fondaco.devnet.chain import Devnet
-from fondaco.devnet.traders import Traders
 from fondaco.zeroex.order import ProtocolVersion
+from support.market import Market
 from support.node_process import NodeProcess, node_settings, running_node
 
 SPOKEN = {"6.0.1-beta": ProtocolVersion.V2, "9.4.2": ProtocolVersion.V3}
@@ -19,17 +18,13 @@ SPOKEN = {"6.0.1-beta": ProtocolVersion.V2, "9.4.2": ProtocolVersion.V3}
 
 
 @pytest.fixture
-async def traders(devnet: Devnet) -> Traders:
-    """The accounts of the chain, equipped before there is any node to see them poor."""
-    traders = Traders(devnet)
-    await equip(traders)
-    return traders
+def settings(market: Market) -> dict[str, str]:
+    """The environment of a node with both protocol versions on.
 
-
-@pytest.fixture
-def settings(devnet: Devnet, traders: Traders) -> dict[str, str]:
-    """The environment of a node with both protocol versions on."""
-    return node_settings(ethereum_url=devnet.http_url, contracts=devnet.contracts)
+    The traders are equipped before there is a node that could see them poor.
+    """
+    chain = market.traders.devnet
+    return node_settings(ethereum_url=chain.http_url, contracts=chain.contracts)
 
 
 @pytest.fixture
@@ -46,9 +41,9 @@ async def quiet_node(settings: dict[str, str], tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.fixture
-def books(traders: Traders) -> dict[str, Book]:
+def books(market: Market) -> dict[str, Book]:
     """For each client the orders it speaks of."""
-    return {name: Book(traders, version) for name, version in SPOKEN.items()}
+    return {name: Book(market, version) for name, version in SPOKEN.items()}
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import pytest
 
 from conformance.book import Book
 from conformance.wire import open_wire, post, request
-from fondaco.devnet.traders import Traders
 from fondaco.zeroex.order import ProtocolVersion
+from support.market import Market
 from support.node_process import NodeProcess, running_node
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "mesh_vectors.json").read_text())
@@ -39,8 +39,8 @@ async def node(settings: dict[str, str], tmp_path: Path) -> AsyncIterator[NodePr
 
 
 @pytest.fixture
-def book(traders: Traders) -> Book:
-    return Book(traders, ProtocolVersion.V3)
+def book(market: Market) -> Book:
+    return Book(market, ProtocolVersion.V3)
 
 
 @pytest.fixture(params=["ws", "http"])
