@@ -51,9 +51,9 @@ class Snapshot:
     Its reads wait for each other; a page of an answer is one read.
     """
 
-    def __init__(self, database: Database, connection: sa.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: sa.Connection | None = connection
+        self._connection: sa.Connection | None = None
         self._turn = asyncio.Lock()
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -62,18 +62,36 @@ class Snapshot:
         Raises:
             StorageError: the snapshot is closed, or the disk failed.
         """
-        async with self._turn:
-            if self._connection is None:
-                raise StorageError("the snapshot is closed")
-            return await self._database._in_reader(_translated, work, self._connection)
+        return await self._alone(self._read, work)
 
     async def close(self) -> None:
         """Let go of this version of the database; a second call does nothing."""
-        async with self._turn:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                self._database._snapshots.discard(self)
-                await self._database._in_reader(connection.close)
+        if not self._database.is_closed:
+            await self._alone(self._let_go)
+        self._database._snapshots.discard(self)
+
+    async def _alone(self, call: Callable[..., T], *arguments: object) -> T:
+        async def in_turn() -> T:
+            async with self._turn:
+                return await self._database._in_reader(call, *arguments)
+
+        # Shielded: the turn lasts as long as the thread, even if the caller goes away.
+        return await asyncio.shield(asyncio.ensure_future(in_turn()))
+
+    def _hold(self) -> None:
+        self._connection = self._database._snapshot_engine.connect()
+        # A deferred transaction begins with its first read; make that now.
+        self._connection.execute(sa.text("SELECT 1 FROM alembic_version")).all()
+
+    def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        if self._connection is None:
+            raise StorageError("the snapshot is closed")
+        return work(self._connection)
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 class Database:
@@ -111,7 +129,9 @@ class Database:
                 nothing was stored, and the text says what to do.
         """
         self._check_open()
-        running = asyncio.get_running_loop().run_in_executor(self._writer, self._transaction, work)
+        running = asyncio.get_running_loop().run_in_executor(
+            self._writer, self._translated, self._transaction, work
+        )
         try:
             # Shielded: a queued transaction is not withdrawn because its caller went away.
             return await asyncio.shield(running)
@@ -136,15 +156,19 @@ class Database:
         """
         if len(self._snapshots) >= limits.SNAPSHOTS_MAX:
             raise TooManySnapshots(f"{limits.SNAPSHOTS_MAX} snapshots are open; try again later")
-        snapshot = Snapshot(self, self._snapshot_engine.connect())
+        snapshot = Snapshot(self)
         self._snapshots.add(snapshot)
         try:
-            # A deferred transaction begins with its first read; make that now.
-            await snapshot.read(lambda connection: connection.scalar(sa.text("SELECT 1")))
+            await snapshot._alone(snapshot._hold)
         except BaseException:
             await asyncio.shield(snapshot.close())
             raise
         return snapshot
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._is_closed
 
     async def close(self) -> None:
         """Finish what was accepted, then let go of the file. Refuses what comes later."""
@@ -160,26 +184,29 @@ class Database:
     async def _in_reader(self, call: Callable[..., T], *arguments: object) -> T:
         self._check_open()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, call, *arguments)
+        return await loop.run_in_executor(self._readers, self._translated, call, *arguments)
+
+    def _translated(self, call: Callable[..., T], *arguments: object) -> T:
+        try:
+            return call(*arguments)
+        except sa.exc.DBAPIError as failure:
+            raise storage_error(failure, self.path) from failure
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
         with self._reader_engine.connect() as connection:
-            return _translated(work, connection)
+            return work(connection)
 
     def _transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        try:
-            with self._writer_engine.connect() as connection:
-                try:
-                    with connection.begin():
-                        result = work(connection)
-                except sa.exc.DBAPIError:
-                    # Whatever state the failure left is closed with its connection.
-                    connection.invalidate()
-                    raise
-                self._count_changes(connection)
-                return result
-        except sa.exc.DBAPIError as failure:
-            raise storage_error(failure, self.path) from failure
+        with self._writer_engine.connect() as connection:
+            try:
+                with connection.begin():
+                    result = work(connection)
+            except sa.exc.DBAPIError:
+                # Whatever state the failure left is closed with its connection.
+                connection.invalidate()
+                raise
+            self._count_changes(connection)
+            return result
 
     def _count_changes(self, connection: sa.Connection) -> None:
         driver = connection.connection.driver_connection
@@ -196,7 +223,6 @@ class Database:
                 driver = connection.connection.driver_connection
                 assert isinstance(driver, sqlite3.Connection)
                 # PASSIVE never waits for a writer or a reader, nor makes them wait.
-                driver.execute("PRAGMA query_only = OFF")
                 driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except (sa.exc.DBAPIError, sqlite3.Error) as failure:
             # Not a loss: the log holds everything, and the next one copies it back.
@@ -207,8 +233,7 @@ class Database:
         self._checkpointer.shutdown(wait=True)
         self._readers.shutdown(wait=True)
         for snapshot in self._snapshots:
-            if snapshot._connection is not None:
-                snapshot._connection.close()
+            snapshot._let_go()
         for engine in (self._snapshot_engine, self._reader_engine, self._writer_engine):
             engine.dispose()
 
@@ -250,13 +275,6 @@ def _prepare(path: Path, held: contextlib.ExitStack) -> None:
         raise storage_error(failure, path) from failure
     finally:
         engine.dispose()
-
-
-def _translated(work: Callable[[sa.Connection], T], connection: sa.Connection) -> T:
-    try:
-        return work(connection)
-    except sa.exc.DBAPIError as failure:
-        raise storage_error(failure) from failure
 
 
 def _log_unawaited(running: asyncio.Future[Any]) -> None:

@@ -72,7 +72,7 @@ def make_engine(
     return engine
 
 
-def storage_error(failure: sa.exc.DBAPIError, path: Path | None = None) -> Exception:
+def storage_error(failure: sa.exc.DBAPIError, path: Path) -> Exception:
     """Return what *failure* should be raised as.
 
     A ``StorageError`` with advice where the disk or the file is to blame; *failure*
@@ -83,5 +83,4 @@ def storage_error(failure: sa.exc.DBAPIError, path: Path | None = None) -> Excep
     advice = None if code is None else ADVICE.get(code & 0xFF)
     if advice is None:
         return failure
-    where = f"{path}: " if path is not None else ""
-    return StorageError(f"{where}{advice} ({failure.orig})")
+    return StorageError(f"{path}: {advice} ({failure.orig})")
