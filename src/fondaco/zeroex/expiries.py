@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
+import msgspec
+
 from fondaco.zeroex.order import OrderHash
 
 HEAP_SLACK = 1024
@@ -12,18 +14,16 @@ HEAP_SLACK = 1024
 removes orders must not make them grow."""
 
 
-class OrderGroup:
+class OrderGroup(msgspec.Struct, gc=False):
     """The orders under one key: one hash, or several once there is a second.
 
     Most keys have one order. A set costs 200 bytes more than the hash itself, which is
-    half of what an order may cost here.
+    half of what an order may cost here. Left out of garbage collection, as it can be in
+    no cycle: 16 bytes less, and no walk over 300,000 of them.
     """
 
-    __slots__ = ("key", "members")
-
-    def __init__(self, key: bytes, member: OrderHash) -> None:
-        self.key = key
-        self.members: OrderHash | set[OrderHash] = member
+    key: bytes
+    members: OrderHash | set[OrderHash]
 
     def add(self, member: OrderHash) -> None:
         """Add *member*; adding it twice changes nothing."""

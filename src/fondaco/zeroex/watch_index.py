@@ -32,6 +32,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from fondaco.chain.contracts import ChainContracts, Deployment
 from fondaco.zeroex import asset_data, signatures
 from fondaco.zeroex.asset_data import (
@@ -53,37 +55,25 @@ _CONTRACT_SIGNED = 4
 # Bits of an entry's flags.
 
 
-class _Contract:
-    """A contract in one role, and how many orders make it known."""
+class _Contract(msgspec.Struct, gc=False):
+    """A contract in one role."""
 
-    __slots__ = ("address", "orders", "role")
-
-    def __init__(self, address: bytes, role: ContractRole) -> None:
-        self.address = address
-        self.role = role
-        self.orders = 0
+    address: bytes
+    role: ContractRole
+    orders: int = 0
+    """How many orders make it known."""
 
 
-class _Entry:
+class _Entry(msgspec.Struct, gc=False):
     """What must be known of an order to apply the rules and to forget it again."""
 
-    __slots__ = ("contracts", "expiration", "flags", "groups", "salt", "sender", "version")
-
-    def __init__(
-        self,
-        order: SignedOrder,
-        groups: tuple[OrderGroup, ...],
-        contracts: tuple[_Contract, ...],
-    ) -> None:
-        self.version = order.version
-        self.salt = order.salt
-        self.expiration = order.expiration_time_seconds
-        # Nearly always null: one object for all of them.
-        is_open = order.sender_address == NULL_ADDRESS
-        self.sender = NULL_ADDRESS if is_open else order.sender_address
-        self.flags = _CONTRACT_SIGNED if signatures.needs_chain(order) else 0
-        self.groups = groups
-        self.contracts = contracts
+    version: ProtocolVersion
+    salt: int
+    expiration: int
+    sender: bytes
+    flags: int
+    groups: tuple[OrderGroup, ...]
+    contracts: tuple[_Contract, ...]
 
 
 class WatchIndex:
@@ -218,7 +208,17 @@ class WatchIndex:
         keys, tokens = self._keys(order)
         groups = tuple([self._join(key, order_hash) for key in keys])
         contracts = tuple([self._contract(*token) for token in tokens])
-        entry = self._entries[order_hash] = _Entry(order, groups, contracts)
+        # The sender is nearly always null: one object for all of them.
+        is_open = order.sender_address == NULL_ADDRESS
+        entry = self._entries[order_hash] = _Entry(
+            version=order.version,
+            salt=order.salt,
+            expiration=order.expiration_time_seconds,
+            sender=NULL_ADDRESS if is_open else order.sender_address,
+            flags=_CONTRACT_SIGNED if signatures.needs_chain(order) else 0,
+            groups=groups,
+            contracts=contracts,
+        )
         return entry
 
     def _contract(self, address: bytes, role: ContractRole) -> _Contract:
@@ -335,9 +335,13 @@ class WatchIndex:
             case EventKind.ERC721_APPROVAL:
                 return self._of_token_id(token, values[:1], values[2])
             case EventKind.ERC721_APPROVAL_FOR_ALL | EventKind.ERC1155_APPROVAL_FOR_ALL:
-                return self._of_versions(token, values, self._erc721_operators) | self._of_versions(
-                    token, values, self._erc1155_operators
-                )
+                # One event for both kinds, and a contract may be known as both.
+                found: set[OrderHash] = set()
+                if self.role(token) & ContractRole.ERC721:
+                    found |= self._of_versions(token, values, self._erc721_operators)
+                if self.role(token) & ContractRole.ERC1155:
+                    found |= self._of_versions(token, values, self._erc1155_operators)
+                return found
             case EventKind.ERC1155_TRANSFER_SINGLE | EventKind.ERC1155_TRANSFER_BATCH:
                 return self._of(token, values[1:3])
             case EventKind.EXCHANGE_FILL:
@@ -439,14 +443,11 @@ class WatchIndex:
         ]
 
 
-class _Pending:
+class _Pending(msgspec.Struct, gc=False):
     """An order between the moment it is read and the moment it is stored."""
 
-    __slots__ = ("holders", "is_dirty")
-
-    def __init__(self) -> None:
-        self.holders = 1
-        self.is_dirty = False
+    holders: int = 1
+    is_dirty: bool = False
 
 
 def _token_key(token: bytes, owner: bytes, token_id: int) -> bytes:
