@@ -31,7 +31,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class _WireMessage(msgspec.Struct, gc=False):
     id: object = None
     method: str | None = None
-    params: msgspec.Raw | None = None
+    params: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: object = None
 
@@ -60,7 +60,7 @@ def decode_message(body: bytes | str) -> Answer | Notification:
     """
     try:
         message = _message_decoder.decode(body)
-        if message.method is not None and message.params is not None:
+        if message.method is not None and not isinstance(message.params, msgspec.UnsetType):
             wire = _notification_decoder.decode(message.params)
             return Notification(subscription=wire.subscription, result=wire.result)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
