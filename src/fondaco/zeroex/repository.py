@@ -177,7 +177,7 @@ _TOUCH = Batch(
 # Apart, because it moves the order in two more indexes and is seldom needed.
 _FLAG = Batch(
     sa.update(ORDERS)
-    .where(_IS_IT, ORDERS.c.is_removed != sa.bindparam("was"))
+    .where(_IS_IT, ORDERS.c.is_removed != sa.bindparam("flag_again"))
     .values(is_removed=sa.bindparam("flag"))
 )
 _FORGET = Batch(
@@ -217,7 +217,7 @@ def apply(connection: sa.Connection, changes: Sequence[OrderChange]) -> int:
     )
     _FLAG.run(
         connection,
-        [(change.is_removed, change.order_hash, not change.is_removed) for change in changes],
+        [(change.is_removed, change.order_hash, change.is_removed) for change in changes],
     )
     return found
 
@@ -362,8 +362,8 @@ _NOT_UPDATED = (
     .order_by(ORDERS.c.last_updated_ns)
     .limit(sa.bindparam("limit"))
 )
-_STALE = _NOT_UPDATED.where(ORDERS.c.is_removed == 0)
-# A literal: the partial index is chosen when the statement is prepared.
+# Literals: which index fits is decided when the statement is prepared.
+_STALE = _NOT_UPDATED.where(ORDERS.c.is_removed == sa.literal_column("0"))
 _DELETABLE = _NOT_UPDATED.where(ORDERS.c.is_removed == sa.literal_column("1"))
 
 

@@ -41,25 +41,27 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def search(connection: sa.Connection, query: Query) -> Found:
     """Return the page of live orders that *query* asks for."""
-    columns = _SORT_COLUMNS[query.sort]
-    statement = (
-        sa.select(*columns)
-        .where(ORDERS.c.is_removed == 0, *_conditions(query.filter))
-        .order_by(*(column.desc() if query.is_descending else column for column in columns))
-        .limit(query.limit + 1)
-    )
-    if query.after is not None:
-        statement = statement.where(_beyond(query, query.after))
-    rows = connection.execute(statement).all()
+    rows = connection.execute(statement(query)).all()
     page = rows[: query.limit]
     kept = find(connection, [OrderHash(row[-1]) for row in page])
-    return Found(
-        orders=[kept[OrderHash(row[-1])] for row in page],
-        next_cursor=(
-            encode_cursor(_position(query.sort, page[-1]), query.sort, query.is_descending)
-            if len(rows) > len(page)
-            else None
-        ),
+    next_cursor = None
+    if len(rows) > len(page):
+        position = _position(query.sort, page[-1])
+        next_cursor = encode_cursor(position, query.sort, query.is_descending)
+    return Found(orders=[kept[OrderHash(row[-1])] for row in page], next_cursor=next_cursor)
+
+
+def statement(query: Query) -> sa.Select[*tuple[Any, ...]]:
+    """Return the SQL for the sort keys of *query*'s page, and of one order more."""
+    columns = _SORT_COLUMNS[query.sort]
+    conditions = [ORDERS.c.is_removed == 0, *_conditions(query.filter)]
+    if query.after is not None:
+        conditions.append(_beyond(query, query.after))
+    return (
+        sa.select(*columns)
+        .where(*conditions)
+        .order_by(*(column.desc() if query.is_descending else column for column in columns))
+        .limit(query.limit + 1)
     )
 
 
