@@ -22,11 +22,12 @@ from msgspec import Raw
 
 from fondaco import jsonrpc
 from fondaco.api.declarations import Method, Param, Registry, Subscription
+from fondaco.api.faults import as_rpc_error
 from fondaco.api.limits import Limits
 from fondaco.api.parameters import Parameters
 from fondaco.api.subscriptions import Active, Session
 from fondaco.errors import NodeError
-from fondaco.jsonrpc import Call, InvalidParams, MethodNotFound, RpcError, ServerError, Unusable
+from fondaco.jsonrpc import Call, InvalidParams, MethodNotFound, ServerError, Unusable
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class Dispatcher:
             result = await self._run(session, call, started)
             return None if call.id is None else jsonrpc.answer(call.id, result)
         except NodeError as exc:
-            error = _as_rpc_error(exc, call.method)
+            error: jsonrpc.RpcError = as_rpc_error(exc, call.method)
         except Exception:  # the one place that stands between a bug and the node
             log.exception("call crashed", extra={"method": call.method, "peer": session.peer})
             error = ServerError(
@@ -168,22 +169,6 @@ def _subject(params: Raw | None) -> str:
 
 LONGEST_SUBSCRIBE = 16
 """Arguments of a subscribe call that are looked at to find its name."""
-
-
-def _as_rpc_error(error: NodeError, method: str) -> RpcError:
-    """Return what the client is told of *error*."""
-    if isinstance(error, RpcError):
-        return error
-    if error.code == NodeError.code:
-        # A fault that nobody gave a code of its own is ours, and not the client's business.
-        log.error("call failed", extra={"method": method}, exc_info=error)
-        return ServerError("internal error", {"code": error.code})
-    data: dict[str, object] = {"code": error.code}
-    for fact in ("field", "expected"):
-        value = getattr(error, fact, None)
-        if value is not None:
-            data[fact] = value
-    return ServerError(str(error), data)
 
 
 def _too_long(call: Call | Unusable, limit: int) -> bytes | None:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from fondaco.api.faults import as_rpc_error
 from fondaco.api.limits import Limits
 from fondaco.api.outlet import ClientGone, Outlet
 from fondaco.clock import Clock
@@ -65,7 +66,7 @@ class Stream(Protocol):
     async def run(self, sink: Sink) -> None:
         """Send until cancelled. Begins after the client has been told the id.
 
-        An ``RpcError`` it raises is the last thing the client hears of the subscription.
+        A ``NodeError`` it raises is the last thing the client hears of the subscription.
         """
 
 
@@ -125,8 +126,8 @@ class Active:
             await self._stream.run(self)
         except ClientGone:
             pass
-        except RpcError as exc:
-            await self._fail(exc)
+        except NodeError as exc:
+            await self._fail(as_rpc_error(exc, self._method))
         except Exception:  # a task's root: the client is told, the log has it all
             log.exception("subscription crashed", extra={"subscription": self.id})
             await self._fail(ServerError("internal error"))
