@@ -200,7 +200,7 @@ def insert(connection: sa.Connection, orders: Sequence[NewOrder]) -> set[OrderHa
     first is taken. An order that was forgotten is new again.
     """
     above: int = connection.execute(_HIGHEST_ID).scalar_one()
-    rows = [_row(number, order) for number, order in enumerate(orders, above + 1)]
+    rows = [as_row(number, order) for number, order in enumerate(orders, above + 1)]
     if _INSERT.run(connection, rows) == len(orders):
         return {order.order_hash for order in orders}
     return set(connection.execute(_HASHES_ABOVE, {"above": above}).scalars())
@@ -256,7 +256,8 @@ def drop_forgotten(connection: sa.Connection, *, first_retained: int, limit: int
     return connection.execute(_DROP, parameters).rowcount
 
 
-def _row(number: int, new: NewOrder) -> tuple[object, ...]:
+def as_row(number: int, new: NewOrder) -> tuple[object, ...]:
+    """Return *new* as a row of ORDERS with the given id."""
     order = new.order
     return (
         number,

@@ -50,8 +50,7 @@ from fondaco.zeroex.expiries import Expiries, OrderGroup
 from fondaco.zeroex.order import NULL_ADDRESS, OrderHash, ProtocolVersion, SignedOrder
 
 _STORED = 1
-_REMOVED = 2
-_CONTRACT_SIGNED = 4
+_CONTRACT_SIGNED = 2
 # Bits of an entry's flags.
 
 
@@ -105,14 +104,14 @@ class WatchIndex:
         self._groups: dict[bytes, OrderGroup] = {}
         self._pending: dict[OrderHash, _Pending] = {}
         self._expiries = Expiries()
-        self._stored = 0
+        self._stored_count = 0
 
     @property
-    def count(self) -> int:
+    def stored_count(self) -> int:
         """Number of stored orders, removed ones included and pending ones not."""
-        return self._stored
+        return self._stored_count
 
-    def hashes(self) -> list[OrderHash]:
+    def stored(self) -> list[OrderHash]:
         """Return the stored orders, removed ones included."""
         return [name for name, entry in self._entries.items() if entry.flags & _STORED]
 
@@ -127,26 +126,13 @@ class WatchIndex:
 
     # -- members ---------------------------------------------------------------
 
-    def add(self, order_hash: OrderHash, order: SignedOrder, *, is_removed: bool = False) -> None:
-        """Watch a stored order. Adding it again only sets its flag.
-
-        Args:
-            order_hash: its name.
-            order: the order.
-            is_removed: it is kept, but not on offer.
-        """
+    def add(self, order_hash: OrderHash, order: SignedOrder) -> None:
+        """Watch a stored order. Adding it again changes nothing."""
         entry = self._entry(order_hash, order)
         if not entry.flags & _STORED:
             entry.flags |= _STORED
-            self._stored += 1
+            self._stored_count += 1
             self._expiries.add(entry.expiration, order_hash)
-        self.set_removed(order_hash, is_removed)
-
-    def set_removed(self, order_hash: OrderHash, is_removed: bool) -> None:
-        """Note whether a stored order is flagged removed: time acts on it accordingly."""
-        entry = self._entries.get(order_hash)
-        if entry is not None:
-            entry.flags = entry.flags | _REMOVED if is_removed else entry.flags & ~_REMOVED
 
     def discard(self, order_hash: OrderHash) -> None:
         """Stop watching an order that is no longer stored; unknown hashes are fine."""
@@ -154,7 +140,7 @@ class WatchIndex:
         if entry is None or not entry.flags & _STORED:
             return
         entry.flags &= ~_STORED
-        self._stored -= 1
+        self._stored_count -= 1
         self._expiries.discard(entry.expiration, order_hash)
         if order_hash not in self._pending:
             self._forget(order_hash, entry)
@@ -162,7 +148,7 @@ class WatchIndex:
     def add_pending(self, order_hash: OrderHash, order: SignedOrder) -> None:
         """Watch an order from before the chain is read until it is stored or refused.
 
-        An event that touches it meanwhile marks it dirty, so that nothing is missed
+        What touches it meanwhile is kept for ``take_pending``, so that nothing is missed
         between the reading and the storing. Calls for one hash are counted.
         """
         self._entry(order_hash, order)
@@ -172,32 +158,26 @@ class WatchIndex:
         else:
             pending.holders += 1
 
-    def take_dirty(self, order_hash: OrderHash) -> bool:
-        """Return whether a pending order was touched since last asked; clear the mark."""
-        pending = self._pending.get(order_hash)
-        if pending is None or not pending.is_dirty:
-            return False
-        pending.is_dirty = False
-        return True
+    def take_pending(self, order_hash: OrderHash) -> list[ContractEvent] | None:
+        """Stop waiting for an order; return what touched it before it was stored.
 
-    def drop_pending(self, order_hash: OrderHash) -> bool:
-        """Stop waiting for an order; return whether it was touched since last asked.
-
-        If it was, and has been stored by now, it must be looked at again.
+        None: nothing did. Otherwise it must be looked at again if it has been stored;
+        the list (what clients are shown) can be empty, as ``mark_pending_dirty`` and
+        events they do not know leave it.
         """
         pending = self._pending.get(order_hash)
         if pending is None:
-            return False
+            return None
         pending.holders -= 1
         if not pending.holders:
             del self._pending[order_hash]
             entry = self._entries[order_hash]
             if not entry.flags & _STORED:
                 self._forget(order_hash, entry)
-        return pending.is_dirty
+        return list(pending.events) if pending.is_dirty else None
 
     def mark_pending_dirty(self) -> None:
-        """Mark every pending order as touched: blocks were passed over unseen."""
+        """Have every pending order looked at again: blocks were passed over unseen."""
         for pending in self._pending.values():
             pending.is_dirty = True
 
@@ -302,17 +282,17 @@ class WatchIndex:
         """Return the stored orders that *events* touch, each with the events to show for it.
 
         The list of an order is empty when only an event clients do not know touched it.
-        Pending orders that are touched are marked; those not stored yet are not returned.
+        What touches a pending order that is not stored yet is kept for ``take_pending``.
         """
         touched: dict[OrderHash, list[ContractEvent]] = {}
         for event in events:
             for order_hash in sorted(self._touched(event)):
-                pending = self._pending.get(order_hash)
-                if pending is not None:
+                if self._entries[order_hash].flags & _STORED:
+                    shown = touched.setdefault(order_hash, [])
+                else:
+                    pending = self._pending[order_hash]
                     pending.is_dirty = True
-                if not self._entries[order_hash].flags & _STORED:
-                    continue
-                shown = touched.setdefault(order_hash, [])
+                    shown = pending.events
                 if event.kind.is_listed:
                     shown.append(event)
         return touched
@@ -417,37 +397,30 @@ class WatchIndex:
     # -- time ----------------------------------------------------------------------
 
     def expired(self, block_timestamp: int) -> list[OrderHash]:
-        """Return the orders on offer whose expiration *block_timestamp* has reached.
+        """Return the stored orders whose expiration *block_timestamp* has reached.
 
-        Earliest expiration first. What was returned is not returned again until time
-        goes back. Unix seconds.
+        Earliest expiration first. What was returned is returned again only when time has
+        gone back in between. Unix seconds.
         """
-        return [
-            order_hash
-            for order_hash in self._expiries.pass_until(block_timestamp)
-            if not self._entries[order_hash].flags & _REMOVED
-        ]
+        return self._expiries.pass_until(block_timestamp)
 
-    def revived(self, block_timestamp: int) -> list[OrderHash]:
-        """Return the removed orders whose expiration is ahead again.
+    def unexpired(self, block_timestamp: int) -> list[OrderHash]:
+        """Return the stored orders that ``expired`` gave out and whose time is ahead again.
 
         To be asked when the newest block is earlier than the one before it (a
         reorganisation). Earliest expiration first. Those stored with an amount come back
-        by time alone; those with none had been looked at after they expired, and need
-        another look.
+        by time alone; those with none may have been looked at after they had expired,
+        and need another look.
         """
-        return [
-            order_hash
-            for order_hash in self._expiries.return_to(block_timestamp)
-            if self._entries[order_hash].flags & _REMOVED
-        ]
+        return self._expiries.return_to(block_timestamp)
 
 
 class _Pending(msgspec.Struct, gc=False):
     """An order between the moment it is read and the moment it is stored."""
 
     holders: int = 1
-    is_dirty: bool = False
+    touched_by: list[ContractEvent] | None = None
+    """None: by nothing yet."""
 
 
 def _token_key(token: bytes, owner: bytes, token_id: int) -> bytes:

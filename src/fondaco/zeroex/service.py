@@ -1,0 +1,332 @@
+"""Take orders in: the one path that JSON-RPC, gossip and order sync share.
+
+ mesh_addOrders            gossip                       order sync
+      \\ LOCAL                 | GOSSIP                    / SYNC
+       '-----------.          |          .---------------'
+                   v          v          v
+             intake.read_orders: decode, hash, policy        (thread)
+             repository: known? stop
+             intake.check_orders: rules, signatures          (threads)
+             assessor: one batched read at one block
+             admission: orders + event log, one transaction
+
+An order is *pending* in the watch index from before the chain is asked until it is
+stored, so that a block that arrives in between is not missed: it marks the order, and a
+marked order is looked at again at once, as any stored order that a block touches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from fondaco.chain.headers import Header
+from fondaco.errors import StorageError, Unavailable
+from fondaco.store.database import Database
+from fondaco.zeroex import intake, repository
+from fondaco.zeroex.admission import Admission, Assessed, Origin
+from fondaco.zeroex.assessor import HashedOrder
+from fondaco.zeroex.contract_events import ContractEvent
+from fondaco.zeroex.errors import OrderRejected, RejectionCode
+from fondaco.zeroex.intake import Candidate, Refusal
+from fondaco.zeroex.lifecycle import Outcome, Rejected, Valid
+from fondaco.zeroex.order import OrderHash, ProtocolVersion, SignedOrder
+from fondaco.zeroex.validator import Policy
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Orders that go through the pipeline together: one batched read, one transaction."""
+
+CHUNKS_IN_FLIGHT = 2
+"""Chunks at once over all callers, so that one computes while another waits for chain or
+disk. More would only queue before the same two cores."""
+
+CHECK_SLICE = 125
+"""Orders whose signatures one thread recovers at a time: about 6 ms."""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An order that is on offer."""
+
+    order_hash: OrderHash
+    body: bytes
+    fillable: int
+    """Taker base units."""
+    is_new: bool
+
+
+class AddResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request's orders. Repeats of one order count once."""
+
+    accepted: list[Accepted]
+    """New ones first, then those that were stored already."""
+    rejected: list[Refusal]
+    """Unreadable ones first."""
+
+
+class OrderAssessor(Protocol):
+    """What this module asks about orders. ``assessor.Assessor`` satisfies it."""
+
+    async def assess(self, orders: Sequence[HashedOrder], at: Header) -> list[Outcome]:
+        """Raises: Unavailable."""
+
+
+class PendingOrders(Protocol):
+    """Where orders wait while they are asked about. ``watch_index.WatchIndex`` satisfies it."""
+
+    def add_pending(self, order_hash: OrderHash, order: SignedOrder) -> None: ...
+
+    def drop_pending(self, order_hash: OrderHash) -> list[ContractEvent] | None:
+        """Return the events that touched the order meanwhile; None when none did."""
+
+
+LookAgain = Callable[[Mapping[OrderHash, Sequence[ContractEvent]]], None]
+"""Has stored orders looked at again, with what touched them (``OrderWatcher.look_again``)."""
+
+
+class OrderService:
+    """Checks, stores and announces orders."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        assessor: OrderAssessor,
+        admission: Admission,
+        pending: PendingOrders,
+        look_again: LookAgain,
+        policy: Callable[[], Policy],
+        head: Callable[[], Header | None],
+        threads: Executor,
+        default_version: ProtocolVersion,
+    ) -> None:
+        """*policy* and *head* return what holds at the moment they are called."""
+        self._database = database
+        self._assessor = assessor
+        self._admission = admission
+        self._pending = pending
+        self._look_again = look_again
+        self._policy = policy
+        self._head = head
+        self._threads = threads
+        self._default_version = default_version
+        self._chunks = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
+        self._in_flight: dict[OrderHash, asyncio.Future[None]] = {}
+
+    async def add(
+        self, texts: Sequence[bytes | msgspec.Raw], origin: Origin, *, pinned: bool
+    ) -> AddResult:
+        """Put orders on offer; one refused order does not stop the others.
+
+        Args:
+            texts: orders as JSON, of either version.
+            origin: the door they came through.
+            pinned: whether new ones are exempt from making room for others. Orders that
+                are stored already keep what they are.
+        """
+        seen: set[OrderHash] = set()
+        parts = await asyncio.gather(
+            *(
+                self._add_chunk(texts[start : start + CHUNK], seen, origin, pinned=pinned)
+                for start in range(0, len(texts), CHUNK)
+            )
+        )
+        rejected = [refusal for part in parts for refusal in part.rejected]
+        accepted = [order for part in parts for order in part.accepted]
+        return AddResult(
+            accepted=sorted(accepted, key=lambda order: not order.is_new),
+            rejected=sorted(rejected, key=lambda refusal: refusal.received is None),
+        )
+
+    async def _add_chunk(
+        self,
+        texts: Sequence[bytes | msgspec.Raw],
+        seen: set[OrderHash],
+        origin: Origin,
+        *,
+        pinned: bool,
+    ) -> AddResult:
+        async with self._chunks:
+            policy = self._policy()
+            read = await self._in_thread(
+                partial(intake.read_orders, texts, policy, self._default_version)
+            )
+            candidates, refusals = _parted(_once(read, seen))
+            await self._wait_for_others(candidates)
+            claims = self._claim(candidates)
+            try:
+                known, candidates, more = await self._look_up(candidates)
+                checked, bad = _parted(await self._check(candidates, policy))
+                stored = await self._ask_and_store(checked, origin, pinned=pinned)
+            finally:
+                self._release(claims)
+            refusals += [*more, *bad, *stored.rejected]
+            await self._admission.record_refusals([*refusals], origin)
+            return AddResult(accepted=stored.accepted + known, rejected=refusals)
+
+    async def _check(
+        self, candidates: Sequence[Candidate], policy: Policy
+    ) -> list[Candidate | Refusal]:
+        slices = await asyncio.gather(
+            *(
+                self._in_thread(
+                    partial(intake.check_orders, candidates[start : start + CHECK_SLICE], policy)
+                )
+                for start in range(0, len(candidates), CHECK_SLICE)
+            )
+        )
+        return [checked for part in slices for checked in part]
+
+    async def _look_up(
+        self, candidates: Sequence[Candidate]
+    ) -> tuple[list[Accepted], list[Candidate], list[Refusal]]:
+        """Part *candidates* into those on offer, unknown, and kept though unfillable."""
+        hashes = [candidate.order_hash for candidate in candidates]
+        stored = await self._database.read(lambda connection: repository.find(connection, hashes))
+        known: list[Accepted] = []
+        unknown: list[Candidate] = []
+        unfillable: list[Refusal] = []
+        for candidate in candidates:
+            row = stored.get(candidate.order_hash)
+            if row is None:
+                unknown.append(candidate)
+            elif row.is_removed:
+                unfillable.append(
+                    intake.refuse(
+                        candidate, OrderRejected(RejectionCode.ALREADY_STORED_AND_UNFILLABLE)
+                    )
+                )
+            else:
+                known.append(
+                    Accepted(
+                        order_hash=row.order_hash,
+                        body=row.body,
+                        fillable=row.fillable,
+                        is_new=False,
+                    )
+                )
+        return known, unknown, unfillable
+
+    async def _ask_and_store(
+        self, candidates: list[Candidate], origin: Origin, *, pinned: bool
+    ) -> AddResult:
+        for candidate in candidates:
+            self._pending.add_pending(candidate.order_hash, candidate.order)
+        try:
+            outcomes = await self._assess(candidates)
+            valid: list[Assessed] = []
+            refusals: list[Refusal] = []
+            for candidate in candidates:
+                outcome = outcomes[candidate.order_hash]
+                if isinstance(outcome, Valid):
+                    valid.append(Assessed(candidate=candidate, fillable=outcome.fillable))
+                else:
+                    refusals.append(_refused(candidate, outcome))
+            stored = await self._store(valid, origin, pinned=pinned)
+            return AddResult(accepted=stored.accepted, rejected=refusals + stored.rejected)
+        finally:
+            touched = {}
+            for candidate in candidates:
+                events = self._pending.drop_pending(candidate.order_hash)
+                if events is not None:
+                    touched[candidate.order_hash] = events
+            if touched:
+                self._look_again(touched)
+
+    async def _store(
+        self, orders: Sequence[Assessed], origin: Origin, *, pinned: bool
+    ) -> AddResult:
+        if not orders:
+            return AddResult(accepted=[], rejected=[])
+        try:
+            admitted = await self._admission.admit(orders, origin, pinned=pinned)
+        except StorageError as problem:
+            failed = Rejected(RejectionCode.INTERNAL_ERROR, str(problem))
+            return AddResult(
+                accepted=[], rejected=[_refused(order.candidate, failed) for order in orders]
+            )
+        accepted = [
+            Accepted(
+                order_hash=order.candidate.order_hash,
+                body=order.candidate.body,
+                fillable=order.fillable,
+                is_new=True,
+            )
+            for order in admitted.new
+        ]
+        return AddResult(accepted=accepted, rejected=admitted.refused)
+
+    async def _assess(self, candidates: Sequence[Candidate]) -> dict[OrderHash, Outcome]:
+        if not candidates:
+            return {}
+        orders = [(candidate.order_hash, candidate.order) for candidate in candidates]
+        head = self._head()
+        try:
+            if head is None:
+                raise Unavailable("no block has been seen yet")
+            outcomes = await self._assessor.assess(orders, head)
+        except Unavailable as problem:
+            failed = Rejected(RejectionCode.ETH_RPC_REQUEST_FAILED, str(problem))
+            return {order_hash: failed for order_hash, _ in orders}
+        return {
+            order_hash: outcome for (order_hash, _), outcome in zip(orders, outcomes, strict=True)
+        }
+
+    async def _wait_for_others(self, candidates: Iterable[Candidate]) -> None:
+        """Let a request that has the same order under way finish with it first."""
+        while others := [
+            self._in_flight[c.order_hash] for c in candidates if c.order_hash in self._in_flight
+        ]:
+            await asyncio.wait(others)
+
+    def _claim(self, candidates: Iterable[Candidate]) -> list[OrderHash]:
+        claims = [candidate.order_hash for candidate in candidates]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight.update(dict.fromkeys(claims, done))
+        return claims
+
+    def _release(self, claims: Iterable[OrderHash]) -> None:
+        for order_hash in claims:
+            done = self._in_flight.pop(order_hash)
+            if not done.done():
+                done.set_result(None)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _once(
+    read: Iterable[Candidate | Refusal], seen: set[OrderHash]
+) -> Iterable[Candidate | Refusal]:
+    """Leave out what stood in the request before; unreadable texts have no name to repeat."""
+    for answer in read:
+        if answer.order_hash != intake.NO_HASH:
+            if answer.order_hash in seen:
+                continue
+            seen.add(answer.order_hash)
+        yield answer
+
+
+def _parted(
+    answers: Iterable[Candidate | Refusal],
+) -> tuple[list[Candidate], list[Refusal]]:
+    candidates: list[Candidate] = []
+    refusals: list[Refusal] = []
+    for answer in answers:
+        if isinstance(answer, Candidate):
+            candidates.append(answer)
+        else:
+            refusals.append(answer)
+    return candidates, refusals
+
+
+def _refused(candidate: Candidate, outcome: Outcome) -> Refusal:
+    if isinstance(outcome, Valid):
+        raise ValueError("a valid order cannot be refused")
+    return intake.refuse(candidate, OrderRejected(outcome.code, outcome.detail))

@@ -1,0 +1,307 @@
+"""Keep stored orders current: blocks in, events out.
+
+    blocks ---> decode logs ---> index: which orders? --.
+    time   ---> index: which expired, which revived? ---+--> look: ONE read at the head
+    cleanup job, orders touched while being stored -----'      |
+                                                          lifecycle: what became of each
+                                                               |
+                                                     ledger: rows, log, blocks seen -- tell
+
+The blocks are stored with what they changed, in one transaction: after a kill at any
+moment the node goes on from the last block whose effects are in the book. What could
+not be looked at, since the endpoint is away, stays on the list and is looked at again;
+blocks are stored as seen only when nothing is left of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from fondaco.chain.blocks import BlockBatch
+from fondaco.chain.headers import BlockEventKind, Header, RetainedBlock
+from fondaco.clock import NANOSECONDS
+from fondaco.errors import Unavailable
+from fondaco.store import blocks as stored_blocks
+from fondaco.store.database import Database
+from fondaco.zeroex import blockrows, codec, contract_events, lifecycle, repository
+from fondaco.zeroex.assessor import ORDERS_PER_READ
+from fondaco.zeroex.contract_events import ContractEvent
+from fondaco.zeroex.journal import OrderFact
+from fondaco.zeroex.ledger import Batch, Ledger, LoggedOrder
+from fondaco.zeroex.lifecycle import Outcome, Transition
+from fondaco.zeroex.order import OrderHash
+from fondaco.zeroex.repository import OrderChange, StoredOrder
+from fondaco.zeroex.service import OrderAssessor
+from fondaco.zeroex.watch_index import WatchIndex
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+"""Pause before orders are looked at again after the endpoint failed."""
+
+
+class Blocks(Protocol):
+    """What this module asks of the chain's progress. ``chain.blocks.BlockWatcher`` fits."""
+
+    @property
+    def head(self) -> Header | None: ...
+
+    @property
+    def retained(self) -> tuple[RetainedBlock, ...]: ...
+
+    async def start(self, retained: Sequence[RetainedBlock]) -> BlockBatch: ...
+
+    async def next_batch(self) -> BlockBatch: ...
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A stored order, read for a look at it."""
+
+    row: StoredOrder
+    logged: LoggedOrder
+
+
+class OrderWatcher:
+    """Moves stored orders when the chain, or time, moves."""
+
+    def __init__(
+        self,
+        *,
+        blocks: Blocks,
+        index: WatchIndex,
+        assessor: OrderAssessor,
+        database: Database,
+        ledger: Ledger,
+    ) -> None:
+        self._blocks = blocks
+        self._index = index
+        self._assessor = assessor
+        self._database = database
+        self._ledger = ledger
+        self._due: dict[OrderHash, list[ContractEvent]] = {}
+        self._by_time: set[OrderHash] = set()
+        self._wake = asyncio.Event()
+        self._last_timestamp = 0
+        self._is_unsaved = False
+        self.caught_up = asyncio.Event()
+        """Set once every stored order is known to be current at some block."""
+
+    @property
+    def due_count(self) -> int:
+        """Orders that wait to be looked at."""
+        return len(self._due)
+
+    def look_again(self, touched: Mapping[OrderHash, Sequence[ContractEvent]]) -> None:
+        """Look at orders at the next opportunity, listing these events as the cause."""
+        for order_hash, events in touched.items():
+            self._due.setdefault(order_hash, []).extend(events)
+        self._wake.set()
+
+    async def run(self, retained: Sequence[RetainedBlock]) -> None:
+        """Follow the chain until cancelled. *retained* is what an earlier run stored."""
+        await self._take(await self._blocks.start(retained))
+        self.caught_up.set()
+        next_batch = asyncio.ensure_future(self._blocks.next_batch())
+        try:
+            while True:
+                wake = asyncio.ensure_future(self._wake.wait())
+                await asyncio.wait(
+                    (next_batch, wake),
+                    timeout=RETRY_SECONDS if self._due or self._is_unsaved else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                wake.cancel()
+                self._wake.clear()
+                if next_batch.done():
+                    batch = next_batch.result()
+                    next_batch = asyncio.ensure_future(self._blocks.next_batch())
+                    await self._take(batch)
+                else:
+                    await self._look()
+        finally:
+            next_batch.cancel()
+
+    async def _take(self, batch: BlockBatch) -> None:
+        head = self._blocks.head
+        if head is None:
+            return
+        self._note(batch, head)
+        await self._look()
+
+    def _note(self, batch: BlockBatch, head: Header) -> None:
+        """Put on the list whatever *batch* may have moved. Does not wait: see ``service``."""
+        events = [
+            decoded
+            for block in batch.events
+            for entry in block.logs
+            if (decoded := contract_events.decode_event(entry, self._index)) is not None
+        ]
+        for order_hash, touching in self._index.affected(events).items():
+            self._due.setdefault(order_hash, []).extend(touching)
+        if batch.gap_too_large:
+            log.info("every order is looked at", extra={"orders": self._index.count})
+            self._index.mark_pending_dirty()
+            for order_hash in self._index.hashes():
+                self._due.setdefault(order_hash, [])
+        self._by_time.update(self._index.expired(head.timestamp))
+        if head.timestamp < self._last_timestamp:
+            # Some of them were looked at after they had expired: only a look tells.
+            for order_hash in self._index.revived(head.timestamp):
+                self._due.setdefault(order_hash, [])
+        self._last_timestamp = head.timestamp
+        self._is_unsaved = self._is_unsaved or bool(batch.events) or batch.gap_too_large
+        if any(event.kind is BlockEventKind.REMOVED for event in batch.events):
+            log.info("blocks left the chain", extra={"head": head.number})
+
+    async def _look(self) -> None:
+        """Look at everything on the list; what fails for want of an answer stays on it."""
+        try:
+            while self._due:
+                await self._look_at(list(self._due)[:ORDERS_PER_READ])
+            await self._finish()
+        except Unavailable as problem:
+            log.warning("orders wait for the chain: %s", problem, extra={"due": len(self._due)})
+
+    async def _look_at(self, hashes: Sequence[OrderHash]) -> None:
+        head = self._blocks.head
+        if head is None:
+            raise Unavailable("no block has been seen yet")
+        causes = {order_hash: list(self._due[order_hash]) for order_hash in hashes}
+        orders = await self._database.read(
+            lambda connection: _load(repository.find(connection, hashes))
+        )
+        outcomes = await self._assessor.assess(
+            [(order_hash, kept.logged.order) for order_hash, kept in orders.items()], head
+        )
+        found = dict(zip(orders, outcomes, strict=True))
+        await self._ledger.commit(
+            lambda connection, batch: _apply(connection, batch, found, causes, head),
+            after=self._remember,
+        )
+        for order_hash in hashes:
+            self._done_with(order_hash, len(causes[order_hash]))
+
+    def _done_with(self, order_hash: OrderHash, looked_at: int) -> None:
+        """Take an order off the list, unless blocks touched it again meanwhile."""
+        later = self._due[order_hash][looked_at:]
+        if later:
+            self._due[order_hash] = later
+        else:
+            del self._due[order_hash]
+        self._by_time.discard(order_hash)
+
+    def _remember(self, changes: Iterable[OrderChange]) -> None:
+        for change in changes:
+            self._index.set_removed(change.order_hash, change.is_removed)
+
+    async def _finish(self) -> None:
+        """Let time act on the rest, and store the blocks as seen."""
+        head = self._blocks.head
+        if head is None or not (self._is_unsaved or self._by_time):
+            return
+        by_time = list(self._by_time)
+        rows = blockrows.to_rows(self._blocks.retained)
+
+        def work(connection: sa.Connection, batch: Batch) -> list[OrderChange]:
+            changes = _let_time_pass(connection, batch, by_time, head)
+            stored_blocks.save_retained(connection, rows)
+            return changes
+
+        await self._ledger.commit(work, after=self._remember)
+        self._by_time.difference_update(by_time)
+        self._is_unsaved = False
+
+
+def _load(rows: dict[OrderHash, StoredOrder]) -> dict[OrderHash, _Kept]:
+    return {
+        order_hash: _Kept(
+            row=row, logged=LoggedOrder(order=codec.decode_order(row.body), body=row.body)
+        )
+        for order_hash, row in rows.items()
+    }
+
+
+def _apply(
+    connection: sa.Connection,
+    batch: Batch,
+    found: dict[OrderHash, Outcome],
+    causes: dict[OrderHash, list[ContractEvent]],
+    head: Header,
+) -> list[OrderChange]:
+    """Write what the chain's answers mean for the orders as they are stored now."""
+    changes: list[OrderChange] = []
+    facts: list[tuple[OrderFact, LoggedOrder]] = []
+    # Read again: rows may have been trimmed away while the chain was asked.
+    for order_hash, kept in _load(repository.find(connection, found)).items():
+        change = lifecycle.transition(
+            kept.row.fillable,
+            kept.row.is_removed,
+            kept.logged.order.expiration_time_seconds,
+            found[order_hash],
+            head.timestamp,
+        )
+        _write(kept, change, causes[order_hash], head, batch, changes, facts)
+    batch.log(connection, facts)
+    repository.apply(connection, changes)
+    return changes
+
+
+def _let_time_pass(
+    connection: sa.Connection, batch: Batch, hashes: Iterable[OrderHash], head: Header
+) -> list[OrderChange]:
+    """Expire orders by the time of the newest block alone."""
+    changes: list[OrderChange] = []
+    facts: list[tuple[OrderFact, LoggedOrder]] = []
+    for kept in _load(repository.find(connection, hashes)).values():
+        change = lifecycle.expire(
+            kept.row.fillable,
+            kept.row.is_removed,
+            kept.logged.order.expiration_time_seconds,
+            head.timestamp,
+        )
+        _write(kept, change, (), head, batch, changes, facts)
+    batch.log(connection, facts)
+    repository.apply(connection, changes)
+    return changes
+
+
+def _write(
+    kept: _Kept,
+    change: Transition,
+    causes: Sequence[ContractEvent],
+    head: Header,
+    batch: Batch,
+    changes: list[OrderChange],
+    facts: list[tuple[OrderFact, LoggedOrder]],
+) -> None:
+    if change.is_looked_at:
+        changes.append(
+            OrderChange(
+                order_hash=kept.row.order_hash,
+                fillable=change.fillable,
+                is_removed=change.is_removed,
+                last_updated_ns=batch.now_ns,
+            )
+        )
+    shown = [contract_events.to_json(cause) for cause in causes]
+    facts += [
+        (
+            OrderFact(
+                order_hash=kept.row.order_hash,
+                end_state=emission.end_state.value,
+                fillable=emission.fillable,
+                contract_events=lifecycle.contract_events_of(emission, shown),
+                timestamp_ns=head.timestamp * NANOSECONDS,
+                block_number=head.number,
+                reason=change.reason.code if change.reason is not None else "",
+            ),
+            kept.logged,
+        )
+        for emission in change.events
+    ]
