@@ -10,6 +10,7 @@ from fondaco.devnet.anvil import Anvil, open_anvil
 from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.devnet.fetch import PartsStore
 from fondaco.devnet.traders import Traders
+from support.market import Market
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,11 @@ async def devnet(chain_parts: PartsStore) -> AsyncIterator[Devnet]:
 def traders(devnet: Devnet) -> Traders:
     """The accounts of ``devnet``, ready to send."""
     return Traders(devnet)
+
+
+@pytest.fixture
+async def market(traders: Traders) -> Market:
+    """Two equipped traders."""
+    market = Market(traders)
+    await market.open()
+    return market

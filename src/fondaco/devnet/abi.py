@@ -89,7 +89,7 @@ def _encode(kind: str, value: object) -> bytes:
             return _encode("bytes", value.encode())
         case bool() if kind == "bool":
             return _word(int(value))
-        case int() if kind.startswith("uint") and not kind.endswith("]"):
+        case int() if kind in ("uint8", "uint256") and not isinstance(value, bool):
             return _word(value)
         case bytes() if kind == "address" and len(value) == 20:
             return value.rjust(WORD, b"\0")

@@ -23,7 +23,7 @@ from fondaco.chain import wire
 from fondaco.devnet import abi, deploy
 from fondaco.devnet.anvil import Anvil, AnvilOptions, open_anvil
 from fondaco.devnet.fetch import MANIFEST, PartsStore, locked
-from fondaco.devnet.rpc import DevnetError, DevnetRpc, Reverted
+from fondaco.devnet.rpc import DevnetError, DevnetRpc
 
 GENESIS_TIME = 1_577_836_800
 """Unix seconds of the saved blocks: 2020-01-01, the time of the recorded vectors."""
@@ -63,7 +63,10 @@ async def build_state(parts: PartsStore) -> bytes:
     """Deploy everything on an empty chain; return its state as anvil loads it."""
     steps = await asyncio.to_thread(_prepare, parts)
     program = await asyncio.to_thread(parts.anvil)
-    async with open_anvil(program, AnvilOptions(timestamp=GENESIS_TIME)) as anvil:
+    # Blocks are made by hand: a miner of its own and a nonce that jumps do not agree on
+    # when a transaction is ready.
+    options = AnvilOptions(timestamp=GENESIS_TIME, no_mining=True)
+    async with open_anvil(program, options) as anvil:
         await _run(anvil, steps)
         dump = wire.data(await anvil.rpc.call("anvil_dumpState"))
     return gzip.decompress(dump)
@@ -97,7 +100,7 @@ async def _run(anvil: Anvil, steps: list[tuple[int | None, dict[str, str]]]) -> 
         nonce = next_nonce if placed_at is None else placed_at
         next_nonce += placed_at is None
         await anvil.rpc.call("anvil_setNonce", sender, hex(nonce))
-        await _send(anvil.rpc, fields)
+        await _send(anvil.rpc, {**fields, "nonce": hex(nonce)})
     # What account 0 does from now on must not meet an address that is taken.
     await anvil.rpc.call("anvil_setNonce", sender, hex(next_nonce))
     for name, address in deploy.ADDRESSES.items():
@@ -107,11 +110,13 @@ async def _run(anvil: Anvil, steps: list[tuple[int | None, dict[str, str]]]) -> 
 
 
 async def _send(rpc: DevnetRpc, fields: dict[str, str]) -> None:
-    receipt = await rpc.call("eth_sendTransactionSync", fields)
-    if receipt["status"] != "0x1":
+    transaction_hash = await rpc.call("eth_sendTransaction", fields)
+    await rpc.call("anvil_mine", "0x1")
+    receipt = await rpc.call("eth_getTransactionReceipt", transaction_hash)
+    if receipt is None or receipt["status"] != "0x1":
         # Run once more as a call, only to learn the reason.
         await rpc.call("eth_call", fields, "latest")
-        raise Reverted("eth_sendTransactionSync", f"reverted: {fields['data'][:10]}")
+        raise DevnetError(f"no receipt of {transaction_hash}, or a revert without a reason")
 
 
 def _save(state: bytes, target: Path) -> None:

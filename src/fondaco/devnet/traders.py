@@ -16,7 +16,7 @@ from fondaco.devnet.deploy import DEPLOYER, FUNGIBLE_IDS
 from fondaco.devnet.rpc import DevnetRefused, Reverted
 
 GAS = 10_000_000
-"""Gas of each transaction. Fixed: an estimate would not know of the transactions before
+"""Gas of each transaction and call. Fixed: an estimate would not know of the transactions before
 it in the same block."""
 
 ETHER = 10**18
@@ -85,7 +85,7 @@ class Traders:
             Reverted: it reverts.
         """
         data = wire.encode_data(abi.encode_call(signature, *arguments))
-        question = {"to": wire.encode_data(target), "data": data}
+        question = {"to": wire.encode_data(target), "data": data, "gas": hex(GAS)}
         return wire.data(await self._rpc.call("eth_call", question, "latest"))
 
     async def balance_of(self, token: bytes, owner: bytes) -> int:
