@@ -366,29 +366,29 @@ def test_an_event_between_reading_and_storing_is_not_missed() -> None:
     assert index.affected([TRANSFER]) == {}
     index.add(name("plain"), BOOK["plain"])
     assert index.affected([TRANSFER, TRANSFER]) == {name("plain"): [TRANSFER, TRANSFER]}
-    assert index.take_pending(name("plain")) == [TRANSFER]
-    assert index.take_pending(name("plain")) is None
+    assert index.drop_pending(name("plain")) == [TRANSFER]
+    assert index.drop_pending(name("plain")) is None
     assert touched(index, TRANSFER) == {"plain"}
 
 
 def test_a_pending_order_that_is_refused_leaves_no_trace() -> None:
     index = WatchIndex(CONTRACTS)
     index.add_pending(name("plain"), BOOK["plain"])
-    assert index.take_pending(name("plain")) is None
+    assert index.drop_pending(name("plain")) is None
     assert index.role(TOKEN) is ContractRole.NONE
-    assert (index.stored_count, index.stored()) == (0, [])
+    assert (index.count, index.hashes()) == (0, [])
 
 
 def test_a_pending_order_is_held_by_each_who_asked() -> None:
     index = WatchIndex(CONTRACTS)
     index.add_pending(name("plain"), BOOK["plain"])
     index.add_pending(name("plain"), BOOK["plain"])
-    assert index.take_pending(name("plain")) is None
+    assert index.drop_pending(name("plain")) is None
     index.mark_pending_dirty()
-    assert index.take_pending(name("plain")) == []
+    assert index.drop_pending(name("plain")) == []
     assert index.role(TOKEN) is ContractRole.NONE
     index.add_pending(name("plain"), BOOK["plain"])
-    assert index.take_pending(name("plain")) is None
+    assert index.drop_pending(name("plain")) is None
 
 
 def test_an_event_clients_do_not_know_touches_a_pending_order_too() -> None:
@@ -396,7 +396,7 @@ def test_an_event_clients_do_not_know_touches_a_pending_order_too() -> None:
     index.add_pending(name("wallet"), BOOK["wallet"])
     approval = event(K.SIGNATURE_VALIDATOR_APPROVAL, EXCHANGE_V3, ALICE, CAROL, True, version=V3)
     assert index.affected([approval]) == {}
-    assert index.take_pending(name("wallet")) == []
+    assert index.drop_pending(name("wallet")) == []
 
 
 def test_a_stored_order_may_be_discarded_while_pending() -> None:
@@ -406,25 +406,41 @@ def test_a_stored_order_may_be_discarded_while_pending() -> None:
     index.discard(name("plain"))
     assert name("plain") not in index
     assert index.affected([TRANSFER]) == {}
-    assert index.take_pending(name("plain")) == [TRANSFER]
+    assert index.drop_pending(name("plain")) == [TRANSFER]
     assert index.role(TOKEN) is ContractRole.NONE
 
 
 # ---------------------------------------------------------------- time
 
 
-def test_stored_orders_expire_and_come_back() -> None:
+def test_only_orders_on_offer_expire_and_only_removed_ones_are_revived() -> None:
     index = WatchIndex(CONTRACTS)
     for number, text in enumerate(("c", "b", "a")):
         index.add(name(text), replace(BOOK["plain"], expiration_time_seconds=100 + number))
     index.add_pending(name("d"), replace(BOOK["plain"], expiration_time_seconds=100))
-    assert index.stored_count == 3
+    index.set_removed(name("b"), True)
     assert index.expired(99) == []
-    assert index.expired(101) == [name("c"), name("b")]
-    assert index.expired(101) == []
+    assert index.expired(102) == [name("c"), name("a")]
+    assert index.expired(102) == []
+    index.set_removed(name("c"), True)
+    # The expiry of "a" was not stored yet, so it never left.
+    assert index.revived(99) == [name("c"), name("b")]
+    index.set_removed(name("c"), False)
+    assert index.expired(200) == [name("c"), name("a")]
     index.discard(name("c"))
-    assert index.unexpired(99) == [name("b")]
-    assert index.expired(200) == [name("b"), name("a")]
+    assert index.revived(0) == [name("b")]
+    index.set_removed(name("gone"), True)
+    assert name("gone") not in index
+
+
+def test_flags_given_at_rebuilding_count() -> None:
+    index = WatchIndex(CONTRACTS)
+    index.add(name("a"), replace(BOOK["plain"], expiration_time_seconds=5), is_removed=True)
+    index.add(name("b"), replace(BOOK["plain"], expiration_time_seconds=5))
+    assert index.count == 2
+    assert set(index.hashes()) == {name("a"), name("b")}
+    assert index.expired(5) == [name("b")]
+    assert index.revived(4) == [name("a")]
 
 
 # ---------------------------------------------------------------- the slow oracle
@@ -556,7 +572,7 @@ def test_agrees_with_a_search_through_all_orders() -> None:
     assert hits > 10_000
     for left in list(orders):
         index.discard(left)
-    assert index.stored_count == 0
+    assert index.count == 0
     assert all(index.role(c) is ContractRole.NONE for c in (ZRX, TOKEN, UNIQUES, MULTI))
 
 
@@ -585,5 +601,5 @@ def test_memory_of_an_order() -> None:
         size = tracemalloc.get_traced_memory()[0] / count
     finally:
         tracemalloc.stop()
-    assert index.stored_count == count
+    assert index.count == count
     assert size < 1_024

@@ -50,7 +50,8 @@ from fondaco.zeroex.expiries import Expiries, OrderGroup
 from fondaco.zeroex.order import NULL_ADDRESS, OrderHash, ProtocolVersion, SignedOrder
 
 _STORED = 1
-_CONTRACT_SIGNED = 2
+_REMOVED = 2
+_CONTRACT_SIGNED = 4
 # Bits of an entry's flags.
 
 
@@ -104,14 +105,14 @@ class WatchIndex:
         self._groups: dict[bytes, OrderGroup] = {}
         self._pending: dict[OrderHash, _Pending] = {}
         self._expiries = Expiries()
-        self._stored_count = 0
+        self._count = 0
 
     @property
-    def stored_count(self) -> int:
+    def count(self) -> int:
         """Number of stored orders, removed ones included and pending ones not."""
-        return self._stored_count
+        return self._count
 
-    def stored(self) -> list[OrderHash]:
+    def hashes(self) -> list[OrderHash]:
         """Return the stored orders, removed ones included."""
         return [name for name, entry in self._entries.items() if entry.flags & _STORED]
 
@@ -126,13 +127,26 @@ class WatchIndex:
 
     # -- members ---------------------------------------------------------------
 
-    def add(self, order_hash: OrderHash, order: SignedOrder) -> None:
-        """Watch a stored order. Adding it again changes nothing."""
+    def add(self, order_hash: OrderHash, order: SignedOrder, *, is_removed: bool = False) -> None:
+        """Watch a stored order. Adding it again only sets its flag.
+
+        Args:
+            order_hash: its name.
+            order: the order.
+            is_removed: it is kept, but not on offer.
+        """
         entry = self._entry(order_hash, order)
         if not entry.flags & _STORED:
             entry.flags |= _STORED
-            self._stored_count += 1
+            self._count += 1
             self._expiries.add(entry.expiration, order_hash)
+        self.set_removed(order_hash, is_removed)
+
+    def set_removed(self, order_hash: OrderHash, is_removed: bool) -> None:
+        """Note whether a stored order is flagged removed: time acts on it accordingly."""
+        entry = self._entries.get(order_hash)
+        if entry is not None:
+            entry.flags = entry.flags | _REMOVED if is_removed else entry.flags & ~_REMOVED
 
     def discard(self, order_hash: OrderHash) -> None:
         """Stop watching an order that is no longer stored; unknown hashes are fine."""
@@ -140,7 +154,7 @@ class WatchIndex:
         if entry is None or not entry.flags & _STORED:
             return
         entry.flags &= ~_STORED
-        self._stored_count -= 1
+        self._count -= 1
         self._expiries.discard(entry.expiration, order_hash)
         if order_hash not in self._pending:
             self._forget(order_hash, entry)
@@ -148,7 +162,7 @@ class WatchIndex:
     def add_pending(self, order_hash: OrderHash, order: SignedOrder) -> None:
         """Watch an order from before the chain is read until it is stored or refused.
 
-        What touches it meanwhile is kept for ``take_pending``, so that nothing is missed
+        What touches it meanwhile is kept for ``drop_pending``, so that nothing is missed
         between the reading and the storing. Calls for one hash are counted.
         """
         self._entry(order_hash, order)
@@ -158,7 +172,7 @@ class WatchIndex:
         else:
             pending.holders += 1
 
-    def take_pending(self, order_hash: OrderHash) -> list[ContractEvent] | None:
+    def drop_pending(self, order_hash: OrderHash) -> list[ContractEvent] | None:
         """Stop waiting for an order; return what touched it before it was stored.
 
         None: nothing did. Otherwise it must be looked at again if it has been stored;
@@ -174,12 +188,13 @@ class WatchIndex:
             entry = self._entries[order_hash]
             if not entry.flags & _STORED:
                 self._forget(order_hash, entry)
-        return list(pending.events) if pending.is_dirty else None
+        return pending.touched_by
 
     def mark_pending_dirty(self) -> None:
         """Have every pending order looked at again: blocks were passed over unseen."""
         for pending in self._pending.values():
-            pending.is_dirty = True
+            if pending.touched_by is None:
+                pending.touched_by = []
 
     def _entry(self, order_hash: OrderHash, order: SignedOrder) -> _Entry:
         entry = self._entries.get(order_hash)
@@ -282,7 +297,7 @@ class WatchIndex:
         """Return the stored orders that *events* touch, each with the events to show for it.
 
         The list of an order is empty when only an event clients do not know touched it.
-        What touches a pending order that is not stored yet is kept for ``take_pending``.
+        What touches a pending order that is not stored yet is kept for ``drop_pending``.
         """
         touched: dict[OrderHash, list[ContractEvent]] = {}
         for event in events:
@@ -291,8 +306,9 @@ class WatchIndex:
                     shown = touched.setdefault(order_hash, [])
                 else:
                     pending = self._pending[order_hash]
-                    pending.is_dirty = True
-                    shown = pending.events
+                    if pending.touched_by is None:
+                        pending.touched_by = []
+                    shown = pending.touched_by
                 if event.kind.is_listed:
                     shown.append(event)
         return touched
@@ -397,22 +413,30 @@ class WatchIndex:
     # -- time ----------------------------------------------------------------------
 
     def expired(self, block_timestamp: int) -> list[OrderHash]:
-        """Return the stored orders whose expiration *block_timestamp* has reached.
+        """Return the orders on offer whose expiration *block_timestamp* has reached.
 
         Earliest expiration first. What was returned is returned again only when time has
         gone back in between. Unix seconds.
         """
-        return self._expiries.pass_until(block_timestamp)
+        return [
+            order_hash
+            for order_hash in self._expiries.pass_until(block_timestamp)
+            if not self._entries[order_hash].flags & _REMOVED
+        ]
 
-    def unexpired(self, block_timestamp: int) -> list[OrderHash]:
-        """Return the stored orders that ``expired`` gave out and whose time is ahead again.
+    def revived(self, block_timestamp: int) -> list[OrderHash]:
+        """Return the removed orders whose expiration is ahead again.
 
         To be asked when the newest block is earlier than the one before it (a
-        reorganisation). Earliest expiration first. Those stored with an amount come back
-        by time alone; those with none may have been looked at after they had expired,
-        and need another look.
+        reorganisation). Earliest expiration first. Those stored with an amount could come
+        back by time alone; those with none were looked at after they had expired, and
+        only another look tells.
         """
-        return self._expiries.return_to(block_timestamp)
+        return [
+            order_hash
+            for order_hash in self._expiries.return_to(block_timestamp)
+            if self._entries[order_hash].flags & _REMOVED
+        ]
 
 
 class _Pending(msgspec.Struct, gc=False):
