@@ -69,7 +69,8 @@ SHELLS = (
     "api/subscriptions.py", "api/feed.py", "api/outlet.py", "api/overflow.py",
     "zeroex/service.py", "zeroex/watcher.py", "zeroex/rpc.py", "zeroex/repository.py",
     "zeroex/assessor.py", "zeroex/intake.py", "zeroex/journal.py", "zeroex/ledger.py",
-    "zeroex/refusals.py", "zeroex/search.py", "zeroex/snapshots.py",
+    "zeroex/admission.py", "zeroex/blockrows.py", "zeroex/refusals.py", "zeroex/search.py",
+    "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
     "devnet/*", "testing/*",
 )
 # fmt: on
