@@ -353,7 +353,11 @@ EVENT_TOPICS: dict[str, bytes] = {
 TOPICS: tuple[bytes, ...] = tuple(EVENT_TOPICS.values())
 """Every topic worth asking ``eth_getLogs`` for."""
 
-_FORMS = {EVENT_TOPICS[signature]: forms for signature, forms in _SIGNATURES}
+# Roles as bare numbers: an IntFlag's "&" costs as much as the rest of decoding a log.
+_FORMS = {
+    EVENT_TOPICS[signature]: tuple([(form.role.value, form) for form in forms])
+    for signature, forms in _SIGNATURES
+}
 
 
 def decode_event(log: Log, known: KnownContracts) -> ContractEvent | None:
@@ -386,11 +390,11 @@ def _decode(log: Log, known: KnownContracts) -> ContractEvent | None:
     forms = _FORMS.get(log.topics[0]) if log.topics else None
     if forms is None:
         return None
-    role = known.role(log.address)
+    role = known.role(log.address).value
     if not role:
         return None
-    for form in forms:
-        if form.role & role and form.topic_count in (None, len(log.topics)):
+    for wanted, form in forms:
+        if wanted & role and form.topic_count in (None, len(log.topics)):
             values = form.read(log)
             return ContractEvent(kind=form.kind, version=form.version, values=values, log=log)
     return None
