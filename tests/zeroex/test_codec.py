@@ -314,35 +314,6 @@ def test_bad_extras_do_not_slip_past() -> None:
         assert refusal(body[:-1] + b"," + extra + b"}").field == "(root)"
 
 
-# -- what a refused order shows ------------------------------------------------------
-
-
-@pytest.mark.parametrize("version", [V2, V3])
-def test_a_refused_order_shows_every_field(version: ProtocolVersion) -> None:
-    for raw in (b"", b"[]", b"{}", b"null", b"\xff", b"[" * 100_000):
-        shown = best_effort(raw, version)
-        assert list(shown) == FIELDS[version]
-        for name, value in shown.items():
-            if name in UINTS:
-                assert value == "0"
-            elif name in ADDRESSES:
-                assert value == NULL_ADDRESS_TEXT
-            else:
-                assert value == (0 if name == "chainId" else "0x")
-
-
-def test_what_can_be_read_is_shown() -> None:
-    raw = spoiled(V3, makerAddress="0xAb" + "CD" * 19, salt=77, takerAddress="hi", signature=None)
-    shown = best_effort(raw, V2)
-    assert list(shown) == FIELDS[V3]
-    assert shown["makerAddress"] == "0xab" + "cd" * 19
-    assert shown["salt"] == "77"
-    assert shown["takerAddress"] == NULL_ADDRESS_TEXT
-    assert shown["signature"] == "0x"
-    assert shown["chainId"] == 1337
-    assert best_effort(without(V2, "salt"), V3).keys() == set(FIELDS[V2])
-
-
 # -- size ----------------------------------------------------------------------------
 
 

@@ -2,95 +2,54 @@
 
     bytes --> 14 or 17 colons? --yes--> typed decode --> convert --.
                     |                        | any fault            +--> SignedOrder
-                    '--no---> careful parse <'                      |
+                    '--no---> ``schema`` <---'                      |
                               every fault listed --> InvalidSchema  |
                               none (extras, odd blanks) ------------'
 
 The left way costs a few microseconds; the right one runs only for orders with extra
 properties and for broken ones, and is the one that explains.
 
-Source: 0x Mesh ``core/schema`` v6 and v9 (which fields, which patterns, which words),
-``zeroex.SignedOrder`` (sequence of the fields going out).
+Source: 0x Mesh v6 and v9, ``zeroex.SignedOrder`` (sequence of the fields going out).
 """
 
 from __future__ import annotations
 
-import json
-import re
 from binascii import unhexlify
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
 
 import msgspec
 
-from fondaco.zeroex.errors import InvalidSchema
-from fondaco.zeroex.limits import MAX_CHAIN_ID, MAX_QUOTED, MAX_SCHEMA_ERRORS
+from fondaco.zeroex.limits import ASSETS_CACHED, EXCHANGES_CACHED, MAX_CHAIN_ID
 from fondaco.zeroex.order import (
+    NULL_ADDRESS,
     UINT256_MAX,
     Address,
     Amount,
     ProtocolVersion,
     SignedOrder,
 )
+from fondaco.zeroex.schema import (
+    ADDRESS_PATTERN,
+    HEX_PATTERN,
+    NULL_ADDRESS_TEXT,
+    WHOLE_NUMBER_PATTERN,
+    WireV2,
+    WireV3,
+    best_effort,
+    read_carefully,
+)
 
-ADDRESS_PATTERN = "^0x[0-9a-fA-F]{40}$"
-HEX_PATTERN = "^0x(([0-9a-fA-F][0-9a-fA-F])+)?$"
-WHOLE_NUMBER_PATTERN = "^(0|[1-9][0-9]{0,77})$"
-"""Narrower than Mesh's ``^\\d+$``, which lets "007" name the same order as "7"."""
-
-NULL_ADDRESS_TEXT = "0x" + "00" * 20
-
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
-_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,77}")
+__all__ = ["best_effort", "decode_order", "encode_order", "encoded_size"]
 
 _V2_COLONS = 14
 _V3_COLONS = 17
 
+# Reading a member off an enum costs more than a whole comparison in Python 3.11.
+_V2 = ProtocolVersion.V2
+_V3 = ProtocolVersion.V3
 
-class _WireV2(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A v2 order as text; also the sequence in which Mesh v6 prints it."""
-
-    makerAddress: str
-    makerAssetData: str
-    makerAssetAmount: str
-    makerFee: str
-    takerAddress: str
-    takerAssetData: str
-    takerAssetAmount: str
-    takerFee: str
-    senderAddress: str
-    exchangeAddress: str
-    feeRecipientAddress: str
-    expirationTimeSeconds: str
-    salt: str
-    signature: str
-
-
-class _WireV3(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A v3 order as text; also the sequence in which Mesh v9 prints it."""
-
-    chainId: int
-    exchangeAddress: str
-    makerAddress: str
-    makerAssetData: str
-    makerFeeAssetData: str
-    makerAssetAmount: str
-    makerFee: str
-    takerAddress: str
-    takerAssetData: str
-    takerFeeAssetData: str
-    takerAssetAmount: str
-    takerFee: str
-    senderAddress: str
-    feeRecipientAddress: str
-    expirationTimeSeconds: str
-    salt: str
-    signature: str
-
-
-_decode_v2 = msgspec.json.Decoder(_WireV2).decode
-_decode_v3 = msgspec.json.Decoder(_WireV3).decode
+_decode_v2 = msgspec.json.Decoder(WireV2).decode
+_decode_v3 = msgspec.json.Decoder(WireV3).decode
 
 
 def decode_order(raw: bytes | msgspec.Raw) -> SignedOrder:
@@ -117,13 +76,23 @@ def decode_order(raw: bytes | msgspec.Raw) -> SignedOrder:
             return _build_v2(_decode_v2(data))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # The careful way finds the fault again and names it.
-    return _decode_carefully(data)
+    texts = read_carefully(data)
+    return _build_v2(texts) if isinstance(texts, WireV2) else _build_v3(texts)
+
+
+# Most values repeat from order to order. Where they do, all orders share one object:
+# 100,000 stored orders are smaller, and its hash is known when it is looked up again.
 
 
 def _address(text: str) -> Address:
+    if text == NULL_ADDRESS_TEXT:
+        return NULL_ADDRESS
     if len(text) != 42 or text[:2] != "0x":
         raise ValueError(ADDRESS_PATTERN)
     return Address(unhexlify(text[2:]))
+
+
+_exchange = lru_cache(maxsize=EXCHANGES_CACHED)(_address)
 
 
 def _bytes(text: str) -> bytes:
@@ -132,28 +101,34 @@ def _bytes(text: str) -> bytes:
     return unhexlify(text[2:])
 
 
+_erc20_data = lru_cache(maxsize=ASSETS_CACHED)(_bytes)
+
+_ERC20_TEXT_SIZE = 2 + 2 * 36
+
+
 def _asset_data(text: str) -> bytes:
+    if len(text) == _ERC20_TEXT_SIZE:
+        return _erc20_data(text)
     # v6 prints empty data as "", which its own schema then refuses; we read it back.
     return _bytes(text) if text else b""
 
 
 def _uint(text: str) -> int:
-    # int() also takes "1_0", " 7", "+7" and digits of other scripts.
-    if not (text.isascii() and text.isdecimal()) or len(text) > 78:
-        raise ValueError(WHOLE_NUMBER_PATTERN)
-    if text[0] == "0" and text != "0":
-        raise ValueError(WHOLE_NUMBER_PATTERN)
-    number = int(text)
-    if number > UINT256_MAX:
-        raise ValueError("over 2**256 - 1")
-    return number
+    if text == "0":
+        return 0
+    # int() also takes "1_0", " 7", "+7", "07" and digits of other scripts.
+    if text.isdecimal() and text.isascii() and len(text) < 79 and text[0] != "0":
+        number = int(text)
+        if number <= UINT256_MAX:
+            return number
+    raise ValueError(WHOLE_NUMBER_PATTERN)
 
 
-def _build_v2(wire: _WireV2) -> SignedOrder:
+def _build_v2(wire: WireV2) -> SignedOrder:
     return SignedOrder(
-        version=ProtocolVersion.V2,
+        version=_V2,
         chain_id=0,
-        exchange_address=_address(wire.exchangeAddress),
+        exchange_address=_exchange(wire.exchangeAddress),
         maker_address=_address(wire.makerAddress),
         taker_address=_address(wire.takerAddress),
         fee_recipient_address=_address(wire.feeRecipientAddress),
@@ -172,11 +147,11 @@ def _build_v2(wire: _WireV2) -> SignedOrder:
     )
 
 
-def _build_v3(wire: _WireV3) -> SignedOrder:
+def _build_v3(wire: WireV3) -> SignedOrder:
     return SignedOrder(
-        version=ProtocolVersion.V3,
+        version=_V3,
         chain_id=wire.chainId,
-        exchange_address=_address(wire.exchangeAddress),
+        exchange_address=_exchange(wire.exchangeAddress),
         maker_address=_address(wire.makerAddress),
         taker_address=_address(wire.takerAddress),
         fee_recipient_address=_address(wire.feeRecipientAddress),
@@ -195,224 +170,6 @@ def _build_v3(wire: _WireV3) -> SignedOrder:
     )
 
 
-# -- the careful way ---------------------------------------------------------------
-
-
-class _Integer(str):
-    """A JSON number without fraction or exponent, not converted: it may be huge."""
-
-
-class _Fraction(str):
-    """Any other JSON number."""
-
-
-class _Object(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that repeated names are seen."""
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_careful = json.JSONDecoder(
-    object_pairs_hook=_Object,
-    parse_int=_Integer,
-    parse_float=_Fraction,
-    parse_constant=_refuse_constant,
-)
-
-
-def _type_name(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case _Integer():
-            return "integer"
-        case _Fraction():
-            return "number"
-        case str():
-            return "string"
-        case _Object():
-            return "object"
-        case _:
-            return "array"
-
-
-def _wrong_type(name: str, expected: str, value: object) -> str:
-    return f"{name}: Invalid type. Expected: {expected}, given: {_type_name(value)}"
-
-
-def _check_text(name: str, value: object, pattern: re.Pattern[str], shown: str) -> str | None:
-    if _type_name(value) != "string":
-        return _wrong_type(name, "string", value)
-    if not pattern.fullmatch(str(value)):
-        return f"{name}: Does not match pattern '{shown}'"
-    return None
-
-
-def _check_address(name: str, value: object) -> str | None:
-    return _check_text(name, value, _ADDRESS, ADDRESS_PATTERN)
-
-
-def _check_hex(name: str, value: object) -> str | None:
-    return _check_text(name, value, _HEX, HEX_PATTERN)
-
-
-def _check_asset_data(name: str, value: object) -> str | None:
-    is_empty = _type_name(value) == "string" and value == ""
-    return None if is_empty else _check_hex(name, value)
-
-
-def _check_uint(name: str, value: object) -> str | None:
-    fault = _check_text(name, value, _WHOLE_NUMBER, WHOLE_NUMBER_PATTERN)
-    if fault is None and int(str(value)) > UINT256_MAX:
-        return f"{name}: Must be less than or equal to {UINT256_MAX}"
-    return fault
-
-
-def _check_chain_id(name: str, value: object) -> str | None:
-    if not isinstance(value, _Integer):
-        return _wrong_type(name, "integer", value)
-    # "-0" is the one integer with two spellings left.
-    if value.startswith("-"):
-        return f"{name}: Must be greater than or equal to 0"
-    if len(value) > 19 or int(value) > MAX_CHAIN_ID:
-        return f"{name}: Must be less than or equal to {MAX_CHAIN_ID}"
-    return None
-
-
-class _Field(NamedTuple):
-    check: Callable[[str, object], str | None]
-    """Returns the fault in Mesh's words, None when the value is good."""
-    fallback: str | int
-    """What a rejected order shows where the value cannot be read."""
-
-
-_ADDRESS_FIELD = _Field(_check_address, NULL_ADDRESS_TEXT)
-_UINT_FIELD = _Field(_check_uint, "0")
-_DATA_FIELD = _Field(_check_asset_data, "0x")
-_FIELDS = {
-    "chainId": _Field(_check_chain_id, 0),
-    **dict.fromkeys(
-        (
-            "exchangeAddress",
-            "makerAddress",
-            "takerAddress",
-            "senderAddress",
-            "feeRecipientAddress",
-        ),
-        _ADDRESS_FIELD,
-    ),
-    **dict.fromkeys(
-        (
-            "makerAssetAmount",
-            "takerAssetAmount",
-            "makerFee",
-            "takerFee",
-            "expirationTimeSeconds",
-            "salt",
-        ),
-        _UINT_FIELD,
-    ),
-    **dict.fromkeys(
-        ("makerAssetData", "takerAssetData", "makerFeeAssetData", "takerFeeAssetData"),
-        _DATA_FIELD,
-    ),
-    "signature": _Field(_check_hex, "0x"),
-}
-
-_NAMES = {
-    ProtocolVersion.V2: _WireV2.__struct_fields__,
-    ProtocolVersion.V3: _WireV3.__struct_fields__,
-}
-
-_V3_MARKS = frozenset({"chainId", "makerFeeAssetData", "takerFeeAssetData"})
-"""One of these makes an order v3."""
-
-_ALL_OF = "(root): Must validate all the schemas (allOf)"
-
-
-def _parse(data: bytes) -> object:
-    try:
-        return _careful.decode(data.decode())
-    except UnicodeDecodeError as fault:
-        raise InvalidSchema("(root)", detail=f"not UTF-8 at byte {fault.start}") from None
-    except RecursionError:
-        raise InvalidSchema("(root)", detail="nested too deeply") from None
-    except ValueError as fault:
-        raise InvalidSchema("(root)", detail=str(fault)) from None
-
-
-def _version_of(fields: Mapping[str, object]) -> ProtocolVersion:
-    return ProtocolVersion.V2 if _V3_MARKS.isdisjoint(fields) else ProtocolVersion.V3
-
-
-def _decode_carefully(data: bytes) -> SignedOrder:
-    value = _parse(data)
-    if not isinstance(value, _Object):
-        raise InvalidSchema("(root)", [_wrong_type("(root)", "object", value)])
-    fields = dict(value)
-    faults = _repeated(value) if len(fields) != len(value) else {}
-    version = _version_of(fields)
-    for name in _NAMES[version]:
-        if name not in fields:
-            faults.setdefault(name, f"(root): {name} is required")
-        elif fault := _FIELDS[name].check(name, fields[name]):
-            faults.setdefault(name, fault)
-    if faults:
-        errors = [*faults.values()][:MAX_SCHEMA_ERRORS]
-        raise InvalidSchema(next(iter(faults)), [*errors, _ALL_OF])
-    if version is ProtocolVersion.V2:
-        return _build_v2(_WireV2(**{name: fields[name] for name in _NAMES[version]}))
-    texts = {name: fields[name] for name in _NAMES[version]}
-    return _build_v3(_WireV3(**{**texts, "chainId": int(texts["chainId"])}))
-
-
-def _repeated(pairs: _Object) -> dict[str, str]:
-    seen: set[str] = set()
-    faults: dict[str, str] = {}
-    for name, _ in pairs:
-        if name in seen:
-            shown = name if name in _FIELDS else name[:MAX_QUOTED]
-            faults[name] = f"(root): {shown!a} is given more than once"
-        seen.add(name)
-    return faults
-
-
-def best_effort(raw: bytes | msgspec.Raw, default_version: ProtocolVersion) -> dict[str, str | int]:
-    """Return what can be read of an order that was refused as InvalidSchema.
-
-    Every field of its version is there, since clients throw on a missing one: an
-    unreadable address is the null address, an amount ``"0"``, bytes ``"0x"``, and
-    ``chainId``, the one integer, 0.
-
-    Args:
-        raw: what ``decode_order`` refused.
-        default_version: version to show when *raw* is no JSON object at all.
-    """
-    try:
-        value = _parse(bytes(raw))
-    except InvalidSchema:
-        value = None
-    fields = dict(value) if isinstance(value, _Object) else {}
-    version = _version_of(fields) if fields else default_version
-    return {name: _readable(name, fields.get(name)) for name in _NAMES[version]}
-
-
-def _readable(name: str, value: object) -> str | int:
-    field = _FIELDS[name]
-    if field is _UINT_FIELD and isinstance(value, _Integer):
-        # A number where its decimal text was meant: what the sender had in mind is clear.
-        value = str(value)
-    if field.check(name, value) is not None:
-        return field.fallback
-    if isinstance(value, _Integer):
-        return int(value)
-    return str(value).lower() or field.fallback
-
-
 # -- going out ---------------------------------------------------------------------
 
 
@@ -423,7 +180,7 @@ def encode_order(order: SignedOrder) -> bytes:
     (v2) or v9 (v3). Empty asset data is ``""`` in v2 and ``"0x"`` in v3, as each
     printed it; ``chainId`` is an integer.
     """
-    return (_encode_v2 if order.version is ProtocolVersion.V2 else _encode_v3)(order).encode()
+    return (_encode_v2 if order.version is _V2 else _encode_v3)(order).encode()
 
 
 def _encode_v2(order: SignedOrder) -> str:
@@ -480,4 +237,4 @@ def encoded_size(version: ProtocolVersion, body: bytes) -> int:
         version: of the order.
         body: the order as ``encode_order`` spells it.
     """
-    return len(body) + (_V2_MESSAGE_OVERHEAD if version is ProtocolVersion.V2 else 0)
+    return len(body) + (_V2_MESSAGE_OVERHEAD if version is _V2 else 0)

@@ -16,6 +16,10 @@ from tiny_keccak import keccak256
 
 from fondaco.zeroex.order import Address, OrderHash, ProtocolVersion, SignedOrder
 
+# Reading a member off an enum costs more than a whole comparison in Python 3.11.
+_V2 = ProtocolVersion.V2
+_V3 = ProtocolVersion.V3
+
 _V2_ORDER = (
     b"Order(address makerAddress,address takerAddress,address feeRecipientAddress,"
     b"address senderAddress,uint256 makerAssetAmount,uint256 takerAssetAmount,"
@@ -64,7 +68,7 @@ a look-up instead of a hash."""
 def domain_separator(version: ProtocolVersion, exchange: Address, chain_id: int) -> bytes:
     """Return the 32-byte domain hash. *chain_id* plays no part in v2."""
     contract = _PAD + exchange
-    if version is ProtocolVersion.V2:
+    if version is _V2:
         return keccak256(_V2_DOMAIN_HEAD + contract)
     return keccak256(_V3_DOMAIN_HEAD + chain_id.to_bytes(32, "big") + contract)
 
@@ -79,7 +83,7 @@ def _data_hash(data: bytes) -> bytes:
 def order_hash(order: SignedOrder) -> OrderHash:
     """Return the hash that names *order* and that its maker signed."""
     domain = domain_separator(order.version, order.exchange_address, order.chain_id)
-    is_v3 = order.version is ProtocolVersion.V3
+    is_v3 = order.version is _V3
     parts = [
         _V3_PREFIX if is_v3 else _V2_PREFIX,
         order.maker_address,

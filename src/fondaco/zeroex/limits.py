@@ -30,7 +30,11 @@ MAX_ASSET_COMPONENTS = 128
 order; offsets that point to the same bytes twice could, and each costs chain reads."""
 
 ASSETS_CACHED = 4096
-"""Decoded short asset data kept (under 2 MB): a book trades few tokens, many times."""
+"""Short asset data kept, as bytes and decoded (under 2 MB each): a book trades few
+tokens, many times."""
+
+EXCHANGES_CACHED = 64
+"""Exchange addresses kept. A node serves two; others are refused a step later."""
 
 MAX_FILTER_SIZE = 16_000
 """Bytes of a custom order schema. It is part of topic names and of sync requests, so

@@ -43,6 +43,7 @@ ECDSA_SIGNATURE_SIZE = 66
 MIN_VALIDATOR_SIGNATURE_SIZE = 21
 """Bytes of the shortest type 5: the validator's address (20) and the type."""
 
+_TYPES = {int(kind): kind for kind in SignatureType}
 _RECOVERABLE = frozenset({SignatureType.EIP712, SignatureType.ETH_SIGN})
 _ASKED = {
     ProtocolVersion.V2: frozenset(
@@ -78,7 +79,7 @@ def check_shape(order: SignedOrder) -> SignatureType:
         raise _bad(f"type {kind} does not exist or is never valid in v{order.version}")
     elif kind == SignatureType.VALIDATOR and len(signature) < MIN_VALIDATOR_SIGNATURE_SIZE:
         raise _bad(f"type 5 takes at least {MIN_VALIDATOR_SIGNATURE_SIZE} bytes")
-    return SignatureType(kind)
+    return _TYPES[kind]
 
 
 def _bad(detail: str) -> OrderRejected:

@@ -32,6 +32,10 @@ from fondaco.zeroex.order import NULL_ADDRESS, UINT256_MAX, ProtocolVersion, Sig
 from fondaco.zeroex.order_filter import CustomSchema
 from fondaco.zeroex.signatures import check_shape
 
+# Reading a member off an enum costs more than a whole comparison in Python 3.11.
+_V2 = ProtocolVersion.V2
+_V3 = ProtocolVersion.V3
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What this node takes at the moment."""
@@ -52,7 +56,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def deployment(self, version: ProtocolVersion) -> Deployment | None:
         """Return the contracts of *version*, None when it is not served."""
-        return self.contracts.v2 if version is ProtocolVersion.V2 else self.contracts.v3
+        return self.contracts.v2 if version is _V2 else self.contracts.v3
 
 
 def check_policy(order: SignedOrder, body: bytes, policy: Policy) -> None:
@@ -85,7 +89,7 @@ def check_policy(order: SignedOrder, body: bytes, policy: Policy) -> None:
 
 
 def _check_destination(order: SignedOrder, policy: Policy) -> None:
-    is_v2 = order.version is ProtocolVersion.V2
+    is_v2 = order.version is _V2
     if not is_v2 and order.chain_id != policy.contracts.chain_id:
         raise OrderRejected(
             RejectionCode.INCORRECT_CHAIN,
@@ -155,7 +159,7 @@ def _check_assets(order: SignedOrder, contracts: Deployment) -> None:
     maker_asset = _check_asset(
         order.maker_asset_data, order, contracts, RejectionCode.INVALID_MAKER_ASSET_DATA
     )
-    if order.version is ProtocolVersion.V2 and asset_data.has_zero_component(maker_asset):
+    if order.version is _V2 and asset_data.has_zero_component(maker_asset):
         raise OrderRejected(
             RejectionCode.INVALID_MAKER_ASSET_DATA,
             "the basket holds zero of a component, by which the v2 contract divides",
@@ -165,7 +169,7 @@ def _check_assets(order: SignedOrder, contracts: Deployment) -> None:
         _check_asset(
             order.maker_fee_asset_data, order, contracts, RejectionCode.INVALID_MAKER_FEE_ASSET_DATA
         )
-    elif order.maker_fee and order.version is ProtocolVersion.V3:
+    elif order.maker_fee and order.version is _V3:
         raise OrderRejected(
             RejectionCode.INVALID_MAKER_FEE_ASSET_DATA,
             "makerFee is not 0 but no asset is named; the contract reads four bytes of it",
