@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
-from bench.figures import Figure
 from msgspec.structs import replace
 from sqlalchemy import event
 
+from bench.figures import Figure
 from fondaco.store import eventlog, limits
 from fondaco.store.database import Database, open_database
 from fondaco.testing.orders import erc20, make_order
@@ -173,61 +173,76 @@ def measure() -> list[Figure]:
 # ---------------------------------------------------------------- the decision's table
 
 
-async def variant(pragma: str, without_index: str = "") -> dict[str, float]:
-    """Fill a book with connections set by *pragma*, without one index where named."""
+VARIANTS = {
+    "synchronous = NORMAL (chosen)": ("", ""),
+    "synchronous = FULL": ("synchronous = FULL", ""),
+    "synchronous = OFF": ("synchronous = OFF", ""),
+    "the writer copies back, every 1,000 pages": ("wal_autocheckpoint = 1000", ""),
+    "log file cut to 1 MB": ("journal_size_limit = 1000000", ""),
+    "no index on subject": ("", "event_log_by_subject"),
+    "no index on price": ("", "zeroex_orders_by_price"),
+}
+"""Name -> a pragma for the writer, an index to leave out."""
 
+
+@contextlib.asynccontextmanager
+async def opened_as(pragma: str, without_index: str) -> AsyncIterator[Database]:
     def prepare(connection: sqlite3.Connection, record: object) -> None:
         if pragma:
             connection.execute(f"PRAGMA {pragma}").fetchall()
 
     async with fresh() as (database, _):
-        event.listen(database._writer_engine, "connect", prepare)
         if without_index:
             await database.write(lambda c: c.exec_driver_sql(f"DROP INDEX {without_index}"))
+        event.listen(database._writer_engine, "connect", prepare)
         database._writer_engine.dispose()
-        times = []
+        yield database
+
+
+async def housekeeping(database: Database, hashes: list[OrderHash]) -> tuple[float, float]:
+    """Return milliseconds to change the orders of *hashes*, and the longest step of pruning."""
+    changes = [
+        OrderChange(order_hash=h, fillable=1, is_removed=False, last_updated_ns=time.time_ns())
+        for h in hashes
+    ]
+    apply = await milliseconds(lambda: database.write(lambda c: repository.apply(c, changes)))
+    steps = [
+        await milliseconds(
+            lambda: database.write(lambda c: eventlog.prune(c, older_than_ns=2**62, max_rows=10**9))
+        )
+        for _ in range(20)
+    ]
+    return apply, max(steps)
+
+
+async def compare() -> None:
+    """Fill a book in each variant, all in turn so that a busy machine harms them alike."""
+    async with contextlib.AsyncExitStack() as stack:
+        databases = {
+            name: await stack.enter_async_context(opened_as(*how)) for name, how in VARIANTS.items()
+        }
+        wall: dict[str, list[float]] = {name: [] for name in databases}
+        cpu: dict[str, list[float]] = {name: [] for name in databases}
         known: list[OrderHash] = []
         for _, orders in zip(range(BOOK // BATCH), batches(2), strict=False):
-            times.append(await milliseconds(lambda o=orders: add(database, o)))  # type: ignore[misc]
-            known.extend(new.order_hash for new in orders[:10])
-            # The pace of the target, 5,000 orders/s: the checkpoint thread gets its turn.
-            await asyncio.sleep(max(0.0, 0.1 - times[-1] / 1000))
-        changes = [
-            OrderChange(order_hash=h, fillable=1, is_removed=False, last_updated_ns=1)
-            for h in known[-1000:]
-        ]
-        touch = await milliseconds(lambda: database.write(lambda c: repository.apply(c, changes)))
-        prune = [
-            await milliseconds(
-                lambda: database.write(
-                    lambda c: eventlog.prune(c, older_than_ns=2**62, max_rows=10**9)
+            known.extend(new.order_hash for new in orders[: 1000 * BATCH // BOOK])
+            for name, database in databases.items():
+                before = time.process_time()
+                wall[name].append(
+                    await milliseconds(lambda d=database, o=orders: add(d, o))  # type: ignore[misc]
                 )
-            )
-            for _ in range(20)
-        ]
-        last = sorted(times[-40:])
-        return {
-            "p50": statistics.median(last),
-            "p95": last[-3],
-            "max of all": max(times),
-            "apply 1,000": touch,
-            "prune 500, max": max(prune),
-        }
-
-
-def main() -> None:
-    for name, pragma, index in (
-        ("synchronous = NORMAL (chosen)", "", ""),
-        ("synchronous = FULL", "synchronous = FULL", ""),
-        ("synchronous = OFF", "synchronous = OFF", ""),
-        ("checkpoint by the writer at 1,000 pages", "wal_autocheckpoint = 1000", ""),
-        ("log file cut to 1 MB", "journal_size_limit = 1000000", ""),
-        ("no index on subject", "", "event_log_by_subject"),
-        ("no index on price", "", "zeroex_orders_by_price"),
-    ):
-        found = asyncio.run(variant(pragma, index))
-        print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in found.values()) + " |")
+                cpu[name].append((time.process_time() - before) * 1000)
+        print("| variant | p50 | p95 | max | CPU, mean | 1,000 changes | pruning 500, max |")
+        print("|---|---|---|---|---|---|---|")
+        for name, database in databases.items():
+            last = sorted(wall[name][-80:])
+            columns = [
+                *(statistics.median(last), last[-4], max(wall[name])),
+                statistics.mean(cpu[name][-80:]),
+                *await housekeeping(database, known),
+            ]
+            print(f"| {name} | " + " | ".join(f"{value:.0f}" for value in columns) + " |")
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(compare())

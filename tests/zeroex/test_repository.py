@@ -225,15 +225,17 @@ def test_stale_and_deletable_orders(connection: sa.Connection) -> None:
     repository.insert(connection, orders)
     repository.apply(connection, [change(order, is_removed=True) for order in orders[::2]])
 
-    def times(found: list[StoredOrder]) -> list[int]:
-        return [order.last_updated_ns for order in found]
+    number_of = {order.order_hash: number for number, order in enumerate(orders)}
 
-    assert times(repository.stale(connection, before_ns=51, limit=10)) == [10, 30, 50]
-    assert times(repository.stale(connection, before_ns=50, limit=10)) == [10, 30]
-    assert times(repository.stale(connection, before_ns=999, limit=2)) == [10, 30]
-    assert times(repository.deletable(connection, before_ns=41, limit=10)) == [0, 20, 40]
-    assert times(repository.deletable(connection, before_ns=40, limit=10)) == [0, 20]
-    assert times(repository.deletable(connection, before_ns=999, limit=1)) == [0]
+    def numbers(found: list[OrderHash]) -> list[int]:
+        return [number_of[order_hash] for order_hash in found]
+
+    assert numbers(repository.stale(connection, before_ns=51, limit=10)) == [1, 3, 5]
+    assert numbers(repository.stale(connection, before_ns=50, limit=10)) == [1, 3]
+    assert numbers(repository.stale(connection, before_ns=999, limit=2)) == [1, 3]
+    assert numbers(repository.deletable(connection, before_ns=41, limit=10)) == [0, 2, 4]
+    assert numbers(repository.deletable(connection, before_ns=40, limit=10)) == [0, 2]
+    assert numbers(repository.deletable(connection, before_ns=999, limit=1)) == [0]
 
 
 @pytest.mark.parametrize(

@@ -358,7 +358,7 @@ _HIGHEST_EXPIRATIONS = (
     .limit(sa.bindparam("limit"))
 )
 _NOT_UPDATED = (
-    sa.select(*STORED)
+    sa.select(ORDERS.c.order_hash)
     .where(ORDERS.c.last_updated_ns < sa.bindparam("before_ns"))
     .order_by(ORDERS.c.last_updated_ns)
     .limit(sa.bindparam("limit"))
@@ -377,16 +377,21 @@ def trim_candidates(connection: sa.Connection, limit: int) -> list[TrimCandidate
     ]
 
 
-def stale(connection: sa.Connection, *, before_ns: int, limit: int) -> list[StoredOrder]:
+def stale(connection: sa.Connection, *, before_ns: int, limit: int) -> list[OrderHash]:
     """Return up to *limit* live orders last updated before *before_ns*, oldest first."""
-    parameters = {"before_ns": before_ns, "limit": limit}
-    return [stored(row) for row in connection.execute(_STALE, parameters)]
+    return _hashes_of(connection, _STALE, before_ns, limit)
 
 
-def deletable(connection: sa.Connection, *, before_ns: int, limit: int) -> list[StoredOrder]:
+def deletable(connection: sa.Connection, *, before_ns: int, limit: int) -> list[OrderHash]:
     """Return up to *limit* orders flagged removed and last updated before *before_ns*."""
+    return _hashes_of(connection, _DELETABLE, before_ns, limit)
+
+
+def _hashes_of(
+    connection: sa.Connection, statement: sa.Select[Any], before_ns: int, limit: int
+) -> list[OrderHash]:
     parameters = {"before_ns": before_ns, "limit": limit}
-    return [stored(row) for row in connection.execute(_DELETABLE, parameters)]
+    return [OrderHash(row) for row in connection.execute(statement, parameters).scalars()]
 
 
 def _chunks(hashes: list[OrderHash], size: int) -> Iterator[list[OrderHash]]:
