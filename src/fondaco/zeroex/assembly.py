@@ -1,0 +1,164 @@
+"""Put the half together: each part once, by constructor.
+
+Parts                     what the node needs to run it: rpc to declare, tasks to run
+  service <- assessor, admission <- ledger, index
+  watcher <- blocks, index, assessor, ledger
+  feed    <- ledger's events
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+import sqlalchemy as sa
+
+from fondaco.chain.blocks import BlockWatcher
+from fondaco.chain.contracts import ChainContracts
+from fondaco.chain.reader import ChainReader
+from fondaco.chain.rpc import EthereumClient
+from fondaco.clock import Clock
+from fondaco.config import Config
+from fondaco.store import blocks as stored_blocks
+from fondaco.store import metadata
+from fondaco.store.database import Database
+from fondaco.zeroex import blockrows, codec, contract_events, repository
+from fondaco.zeroex.admission import MAX_EXPIRATION_KEY, Admission, ExpirationCeiling
+from fondaco.zeroex.assessor import Assessor
+from fondaco.zeroex.feed import open_feed, publisher
+from fondaco.zeroex.housekeeping import Housekeeping
+from fondaco.zeroex.ledger import Ledger
+from fondaco.zeroex.order import ProtocolVersion
+from fondaco.zeroex.order_filter import CustomSchema
+from fondaco.zeroex.rpc import MeshRpc
+from fondaco.zeroex.service import OrderService
+from fondaco.zeroex.snapshots import Snapshots
+from fondaco.zeroex.stats import NodeStats
+from fondaco.zeroex.validator import Policy
+from fondaco.zeroex.watch_index import WatchIndex
+from fondaco.zeroex.watcher import OrderWatcher
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroexHalf:
+    """The token orders, ready to run."""
+
+    rpc: MeshRpc
+    watcher: OrderWatcher
+    housekeeping: Housekeeping
+    database: Database
+
+    async def watch(self) -> None:
+        """Follow the chain from where an earlier run stopped, until cancelled."""
+        rows = await self.database.read(stored_blocks.load_retained)
+        await self.watcher.run(blockrows.from_rows(rows))
+
+
+@contextlib.asynccontextmanager
+async def open_zeroex(
+    config: Config,
+    *,
+    contracts: ChainContracts,
+    client: EthereumClient,
+    database: Database,
+    clock: Clock,
+    peer_id: str,
+    zrx_asset_data: bytes,
+) -> AsyncIterator[ZeroexHalf]:
+    """Make the parts and load what is stored; nothing runs yet."""
+    schema = CustomSchema(config.custom_order_filter)
+    reader = ChainReader(client, clock, max_content_length=config.ethereum_rpc_max_content_length)
+    blocks = BlockWatcher(
+        client,
+        clock,
+        contract_events.TOPICS,
+        polling_interval=config.block_polling_interval,
+    )
+    index = WatchIndex(contracts, zrx_asset_data)
+    await database.read(partial(_fill_index, index))
+    assessor = Assessor(
+        reader,
+        contracts,
+        zrx_asset_data=zrx_asset_data,
+        accept_partially_funded=config.accept_partially_funded,
+    )
+    ceiling = ExpirationCeiling(await database.read(_stored_ceiling), clock)
+    ledger = Ledger(database, clock)
+    feed = await open_feed(database)
+    ledger.tell(publisher(feed))
+    watcher = OrderWatcher(
+        blocks=blocks, index=index, assessor=assessor, database=database, ledger=ledger
+    )
+    admission = Admission(
+        ledger=ledger,
+        index=index,
+        ceiling=ceiling,
+        max_orders=config.max_orders_in_storage,
+        clock=clock,
+    )
+    policy = Policy(contracts=contracts, custom_schema=None if schema.is_default else schema)
+    snapshots = Snapshots(database, clock, new_id=lambda: str(uuid.uuid4()))
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="orders") as threads:
+        service = OrderService(
+            database=database,
+            assessor=assessor,
+            admission=admission,
+            pending=index,
+            look_again=watcher.look_again,
+            policy=lambda: msgspec.structs.replace(policy, max_expiration=ceiling.current),
+            head=lambda: blocks.head,
+            threads=threads,
+            default_version=ProtocolVersion.V3 if contracts.v3 else ProtocolVersion.V2,
+        )
+        stats = NodeStats(
+            database=database,
+            blocks=blocks,
+            budget=client.budget,
+            clock=clock,
+            contracts=contracts,
+            schema=schema,
+            peer_id=peer_id,
+            max_expiration=lambda: ceiling.current,
+            waiting=lambda: watcher.due_count,
+            feed=lambda: (feed.subscriber_count, feed.last),
+        )
+        housekeeping = Housekeeping(
+            clock=clock,
+            database=database,
+            ledger=ledger,
+            index=index,
+            watcher=watcher,
+            admission=admission,
+            snapshots=snapshots,
+            event_log_seconds=config.event_log_retention,
+            event_log_rows=config.event_log_max_rows,
+        )
+        rpc = MeshRpc(
+            service=service,
+            database=database,
+            snapshots=snapshots,
+            stats=stats,
+            feed=feed,
+            clock=clock,
+        )
+        try:
+            yield ZeroexHalf(rpc, watcher, housekeeping, database)
+        finally:
+            await snapshots.close()
+
+
+def _fill_index(index: WatchIndex, connection: sa.Connection) -> None:
+    for rows in repository.iterate(connection):
+        for row in rows:
+            index.add(row.order_hash, codec.decode_order(row.body), is_removed=row.is_removed)
+
+
+def _stored_ceiling(connection: sa.Connection) -> int | None:
+    text = metadata.get(connection, MAX_EXPIRATION_KEY)
+    return None if text is None else int(text)

@@ -1,0 +1,152 @@
+"""``mesh_getStats``: what the node is, how full it is, how current it is.
+
+The fields of 0x Mesh v6 to v9.4.3 under all their names, and a few of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Protocol
+
+import msgspec
+
+from fondaco.chain.budget import RpcBudget
+from fondaco.chain.contracts import ChainContracts
+from fondaco.chain.headers import Header
+from fondaco.clock import Clock, rfc3339
+from fondaco.store.database import Database
+from fondaco.zeroex import repository
+from fondaco.zeroex.order import ProtocolVersion
+from fondaco.zeroex.order_filter import CustomSchema, pubsub_topic, rendezvous_points
+
+NO_BLOCK_HASH = "0x" + "00" * 32
+
+
+class LatestBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest block the node has seen; zeros before the first, as in v6."""
+
+    number: int = 0
+    hash: str = NO_BLOCK_HASH
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer, in the spelling of the wire."""
+
+    version: str
+    pubSubTopic: str
+    rendervous: str
+    """v5 to v7 spelled it so."""
+    rendezvous: str
+    secondaryRendezvous: list[str]
+    pubSubTopics: list[str]
+    peerID: str
+    ethereumChainID: int
+    latestBlock: LatestBlock
+    numPeers: int
+    numOrders: int
+    numOrdersIncludingRemoved: int
+    numPinnedOrders: int
+    maxExpirationTime: str
+    startOfCurrentUTCDay: str
+    ethRPCRequestsSentInCurrentUTCDay: int
+    ethRPCRateLimitExpiredRequests: int
+    ethRPCSecondsSinceLastAnswer: float
+    """How stale the node's view of the chain is."""
+    ethRPCLastError: str | None
+    """What the last poll failed of; null when it did not."""
+    ordersWaitingForChain: int
+    """Stored orders that something has touched and that could not be looked at yet."""
+    subscribers: int
+    lastSequence: int
+    """Sequence of the newest order event: what to give as ``since`` later."""
+
+
+class BlockState(Protocol):
+    """What is asked of the block watcher."""
+
+    @property
+    def head(self) -> Header | None: ...
+
+    @property
+    def staleness(self) -> float: ...
+
+    @property
+    def last_error(self) -> str | None: ...
+
+
+class NodeStats:
+    """Puts the statistics together."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blocks: BlockState,
+        budget: RpcBudget,
+        clock: Clock,
+        contracts: ChainContracts,
+        schema: CustomSchema,
+        peer_id: str,
+        max_expiration: Callable[[], int],
+        waiting: Callable[[], int],
+        feed: Callable[[], tuple[int, int]],
+    ) -> None:
+        """*feed* returns the number of subscribers and the last sequence."""
+        self._database = database
+        self._blocks = blocks
+        self._budget = budget
+        self._clock = clock
+        self._chain_id = contracts.chain_id
+        self._peer_id = peer_id
+        self._max_expiration = max_expiration
+        self._waiting = waiting
+        self._feed = feed
+        # v3 first: with both versions on, the single-valued fields are v3's.
+        versions = [
+            served
+            for served, deployment in (
+                (ProtocolVersion.V3, contracts.v3),
+                (ProtocolVersion.V2, contracts.v2),
+            )
+            if deployment is not None
+        ]
+        self._topics = [pubsub_topic(v, self._chain_id, schema) for v in versions]
+        self._rendezvous = [
+            point for v in versions for point in rendezvous_points(v, self._chain_id, schema)
+        ]
+
+    async def get(self) -> Stats:
+        """Return the statistics of this moment."""
+        counts = await self._database.read(repository.counts)
+        budget = self._budget.snapshot(self._clock.now_ns())
+        head = self._blocks.head
+        subscribers, last_sequence = self._feed()
+        return Stats(
+            version=version("fondaco"),
+            pubSubTopic=self._topics[0],
+            rendervous=self._rendezvous[0],
+            rendezvous=self._rendezvous[0],
+            secondaryRendezvous=self._rendezvous[1:],
+            pubSubTopics=self._topics,
+            peerID=self._peer_id,
+            ethereumChainID=self._chain_id,
+            latestBlock=(
+                LatestBlock()
+                if head is None
+                else LatestBlock(number=head.number, hash=f"0x{head.hash.hex()}")
+            ),
+            numPeers=0,
+            numOrders=counts.live,
+            numOrdersIncludingRemoved=counts.kept,
+            numPinnedOrders=counts.pinned,
+            maxExpirationTime=str(self._max_expiration()),
+            startOfCurrentUTCDay=rfc3339(budget.start_of_utc_day_ns),
+            ethRPCRequestsSentInCurrentUTCDay=budget.sent_today,
+            ethRPCRateLimitExpiredRequests=budget.expired,
+            ethRPCSecondsSinceLastAnswer=round(self._blocks.staleness, 3),
+            ethRPCLastError=self._blocks.last_error,
+            ordersWaitingForChain=self._waiting(),
+            subscribers=subscribers,
+            lastSequence=last_sequence,
+        )
