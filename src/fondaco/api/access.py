@@ -44,6 +44,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         return f"Access(token={token}, origins={set(self.origins)}, hosts={set(self.hosts)})"
 
 
+LOCAL_ONLY = Access()
+"""Programs on this machine, and nobody else."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a request says of where it comes from. None: the header is not there."""
 

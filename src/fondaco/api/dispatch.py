@@ -154,21 +154,24 @@ class Dispatcher:
             ) from None
 
 
+class _FirstOnly(msgspec.Struct, array_like=True, gc=False):
+    """Positional parameters of which only the first is looked at."""
+
+    first: Raw = Raw(jsonrpc.NULL)
+
+
+_first_only = msgspec.json.Decoder(_FirstOnly)
+_texts = msgspec.json.Decoder(str)
+
+
 def _subject(params: Raw | None) -> str:
     """Return the first parameter of a subscribe call."""
     if params is None or bytes(memoryview(params)[:1]) != b"[":
         raise InvalidParams("non-array args")
-    values = jsonrpc.split_array(params, LONGEST_SUBSCRIBE)
     try:
-        if values:
-            return msgspec.json.decode(values[0], type=str)
+        return _texts.decode(_first_only.decode(params).first)
     except msgspec.ValidationError:
-        pass
-    raise InvalidParams("expected subscription name as first argument")
-
-
-LONGEST_SUBSCRIBE = 16
-"""Arguments of a subscribe call that are looked at to find its name."""
+        raise InvalidParams("expected subscription name as first argument") from None
 
 
 def _too_long(call: Call | Unusable, limit: int) -> bytes | None:

@@ -166,12 +166,11 @@ class EventFeed(Generic[T]):
             raise EventsGone(first)
         return FeedStream(self, since, wants)
 
-    def batches_after(self, sequence: int) -> Iterator[Batch[T]]:
-        """Yield the batches in memory that hold something after *sequence*."""
-        at = bisect.bisect_right(self._ring, sequence, key=_last_of)
-        while at < len(self._ring):
-            yield self._ring[at]
-            at += 1
+    def batches_after(self, sequence: int) -> list[Batch[T]]:
+        """Return the batches in memory that hold something after *sequence*."""
+        if self._ring and self._ring[-1].after == sequence:
+            return self._ring[-1:]  # who keeps up lacks only the newest
+        return self._ring[bisect.bisect_right(self._ring, sequence, key=_last_of) :]
 
     async def page_after(self, sequence: int) -> list[Event[T]]:
         """Read the next events after *sequence* from the log; empty when there are none.
@@ -288,7 +287,7 @@ class FeedStream(Generic[T]):
             if self.cursor < self._feed.floor:
                 await self._send_page(sink)
                 continue
-            batch = next(self._feed.batches_after(self.cursor))
+            batch = self._feed.batches_after(self.cursor)[0]
             result = self._select(batch)
             if result is None:
                 await asyncio.sleep(0)  # a filter that wants nothing must not hold the loop
