@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fondaco.errors import StorageError
+from fondaco.errors import ConfigurationError, StorageError
 from fondaco.store import limits, metadata
 from fondaco.store.database import Database, TooManySnapshots, open_database
 
@@ -177,6 +177,25 @@ async def test_closing_finishes_what_was_accepted(path: Path) -> None:
     async with open_database(path) as database:
         assert await database.read(get("queued")) == "yes"
         assert await database.read(get("late")) is None
+
+
+async def test_the_file_is_not_let_go_while_a_transaction_runs(path: Path) -> None:
+    gate = Gate()
+    async with open_database(path) as database:
+        blocked = asyncio.create_task(database.write(gate))
+        await gate.is_entered()
+        closing = asyncio.create_task(database.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(ConfigurationError, match="in use"):
+            async with open_database(path):
+                raise AssertionError("opened")
+        gate.let_through.set()
+        await blocked
+    async with open_database(path) as database:
+        assert await database.read(get("gate")) == "passed"
 
 
 # ---------------------------------------------------------------- a disk that refuses

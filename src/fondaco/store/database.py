@@ -97,8 +97,10 @@ class Snapshot:
 class Database:
     """The node's store. Made by ``open_database``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, held: contextlib.ExitStack) -> None:
+        """*held* is closed when no thread uses the file any more."""
         self.path = path
+        self._held = held
         self._writer_engine = make_engine(
             path, begin="BEGIN IMMEDIATE", cache_kib=limits.WRITER_CACHE_KIB, connections=1
         )
@@ -117,7 +119,7 @@ class Database:
         self._checkpointer = ThreadPoolExecutor(1, thread_name_prefix="store-checkpoint")
         self._snapshots: set[Snapshot] = set()
         self._changes = 0
-        self._is_closed = False
+        self._closing: asyncio.Future[None] | None = None
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run *work* in one transaction and commit it; return its result.
@@ -168,17 +170,19 @@ class Database:
     @property
     def is_closed(self) -> bool:
         """Whether ``close`` was called."""
-        return self._is_closed
+        return self._closing is not None
 
     async def close(self) -> None:
-        """Finish what was accepted, then let go of the file. Refuses what comes later."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        await asyncio.to_thread(self._shut_down)
+        """Finish what was accepted, then let go of the file. Refuses what comes later.
+
+        May be called again: returns when all is done, whoever called first.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(asyncio.to_thread(self._shut_down))
+        await asyncio.shield(self._closing)
 
     def _check_open(self) -> None:
-        if self._is_closed:
+        if self.is_closed:
             raise StorageError("the database is closed")
 
     async def _in_reader(self, call: Callable[..., T], *arguments: object) -> T:
@@ -236,6 +240,7 @@ class Database:
             snapshot._let_go()
         for engine in (self._snapshot_engine, self._reader_engine, self._writer_engine):
             engine.dispose()
+        self._held.close()
 
 
 @contextlib.asynccontextmanager
@@ -250,13 +255,17 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         ConfigurationError: another node has it open, or a newer one wrote it.
         StorageError: the file cannot be opened, or is not a database.
     """
-    with contextlib.ExitStack() as held:
+    held = contextlib.ExitStack()
+    try:
         await asyncio.to_thread(_prepare, path, held)
-        database = Database(path)
-        try:
-            yield database
-        finally:
-            await asyncio.shield(database.close())
+    except BaseException:
+        held.close()
+        raise
+    database = Database(path, held)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def _prepare(path: Path, held: contextlib.ExitStack) -> None:
