@@ -1,26 +1,21 @@
-"""Status and amount of orders: recorded answers, single rules, and a slow oracle."""
+"""Status and amount of orders: recorded answers, and rule by rule."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from fondaco.chain.contracts import ChainContracts, Deployment
-from fondaco.chain.multiread import MultiRead, Read
-from fondaco.testing.orders import EXCHANGE, WETH, ZRX, make_order
+from fondaco.testing.orders import WETH, ZRX, make_order
 from fondaco.zeroex.asset_data import (
     Erc20,
     Erc20Bridge,
     Erc721,
     Erc1155,
     MemberAsset,
-    MultiAsset,
     StaticCall,
     UnknownAsset,
     basket,
@@ -29,83 +24,12 @@ from fondaco.zeroex.asset_data import (
 )
 from fondaco.zeroex.codec import decode_order
 from fondaco.zeroex.eip712 import order_hash
-from fondaco.zeroex.fillable import OrderState, compute, plan
+from fondaco.zeroex.fillable import OrderState, plan
 from fondaco.zeroex.order import Address, OrderHash, ProtocolVersion, SignedOrder
+from support.chain_words import CONTRACTS, MAX, NOW, PROXIES, ZRX_ASSET, World
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 V2, V3 = ProtocolVersion.V2, ProtocolVersion.V3
-MAX = 2**256 - 1
-NOW = 1_577_836_800
-
-
-def deployment(first: int) -> Deployment:
-    names = ("dev_utils", "erc20_proxy", "erc721_proxy", "erc1155_proxy")
-    return Deployment(
-        exchange=EXCHANGE, **{name: bytes([first + n]) * 20 for n, name in enumerate(names)}
-    )
-
-
-CONTRACTS = ChainContracts(chain_id=1337, v2=deployment(0x20), v3=deployment(0x30))
-PROXIES = {V2: CONTRACTS.v2, V3: CONTRACTS.v3}
-ZRX_ASSET = encode(Erc20(ZRX))
-
-
-class World:
-    """Words a chain would answer. Whatever was not set is 0, as for a failing read."""
-
-    def __init__(self) -> None:
-        self.words: dict[Read, int] = {}
-        self.timestamp = NOW
-
-    def put(self, target: bytes, selector: str, *arguments: bytes | int, word: int) -> None:
-        padded = [
-            value.to_bytes(32, "big") if isinstance(value, int) else value.rjust(32, b"\0")
-            for value in arguments
-        ]
-        self.words[Read(target, bytes.fromhex(selector) + b"".join(padded))] = word
-
-    def fill(self, name: OrderHash, amount: int) -> None:
-        self.put(EXCHANGE, "288cdc91", name, word=amount)
-
-    def cancel(self, name: OrderHash) -> None:
-        self.put(EXCHANGE, "2ac12622", name, word=1)
-
-    def epoch(self, maker: bytes, sender: bytes, epoch: int) -> None:
-        self.put(EXCHANGE, "d9bfa73e", maker, sender, word=epoch)
-
-    def erc20(self, token: bytes, maker: bytes, balance: int, allowance: int) -> None:
-        self.put(token, "70a08231", maker, word=balance)
-        for proxies in PROXIES.values():
-            assert proxies
-            self.put(token, "dd62ed3e", maker, proxies.erc20_proxy, word=allowance)
-
-    def erc721(self, token: bytes, token_id: int, owner: bytes, approved: bytes = b"") -> None:
-        self.put(token, "6352211e", token_id, word=int.from_bytes(owner, "big"))
-        self.put(token, "081812fc", token_id, word=int.from_bytes(approved, "big"))
-
-    def erc1155(self, token: bytes, maker: bytes, token_id: int, balance: int) -> None:
-        self.put(token, "00fdd58e", maker, token_id, word=balance)
-
-    def approve_for_all(self, token: bytes, maker: bytes, operator: bytes, word: int = 1) -> None:
-        self.put(token, "e985e9c5", maker, operator, word=word)
-
-    def answer(self, reads: Sequence[Read]) -> MultiRead:
-        assert all(len(read.data) <= 255 for read in reads)
-        assert len(set(reads)) == len(reads)
-        return MultiRead(
-            block_number=7,
-            timestamp=self.timestamp,
-            words=[self.words.get(read, 0) for read in reads],
-        )
-
-    def states(self, orders: Sequence[SignedOrder]) -> list[OrderState]:
-        named = [(order_hash(order), order) for order in orders]
-        read_plan = plan(named, CONTRACTS, ZRX_ASSET)
-        return compute(read_plan, self.answer(read_plan.reads))
-
-    def state(self, order: SignedOrder) -> OrderState:
-        (state,) = self.states([order])
-        return state
 
 
 def recorded_world(version: ProtocolVersion) -> World:
@@ -424,122 +348,3 @@ def test_version_without_a_deployment_is_our_own_bug() -> None:
             [(OrderHash(bytes(32)), make_order(version=V2))],
             msgspec.structs.replace(CONTRACTS, v2=None),
         )
-
-
-# ---------------------------------------------------------------- the slow oracle
-
-
-def naive_units(world: World, version: ProtocolVersion, maker: Address, data: bytes) -> int:
-    """The rule of DevUtils v3, said by recursion over the asset."""
-    proxies = PROXIES[version]
-    assert proxies
-
-    def ask(target: bytes, selector: str, *arguments: bytes | int) -> int:
-        probe = World()
-        probe.put(target, selector, *arguments, word=0)
-        return world.words.get(next(iter(probe.words)), 0)
-
-    match decode(data):
-        case Erc20(token):
-            return min(
-                ask(token, "70a08231", maker), ask(token, "dd62ed3e", maker, proxies.erc20_proxy)
-            )
-        case Erc721(token, token_id):
-            is_owner = ask(token, "6352211e", token_id) == int.from_bytes(maker, "big")
-            for_all = ask(token, "e985e9c5", maker, proxies.erc721_proxy) == 1
-            approved = ask(token, "081812fc", token_id)
-            is_approved = approved == int.from_bytes(proxies.erc721_proxy, "big")
-            return int(is_owner and (for_all or is_approved))
-        case Erc1155(token, ids, values):
-            if ask(token, "e985e9c5", maker, proxies.erc1155_proxy) != 1:
-                return 0
-            return min(
-                ask(token, "00fdd58e", maker, token_id) // value
-                for token_id, value in zip(ids, values, strict=True)
-            )
-        case MultiAsset(amounts, nested):
-            return min(
-                naive_units(world, version, maker, part) // amount
-                for amount, part in zip(amounts, nested, strict=True)
-            )
-    raise AssertionError("not in this test")
-
-
-def naive_fillable(world: World, order: SignedOrder) -> int:
-    fee_data = order.maker_fee_asset_data if order.version is V3 else ZRX_ASSET
-    maker, taker_amount = order.maker_address, order.taker_asset_amount
-    stock = naive_units(world, order.version, maker, order.maker_asset_data)
-    if order.maker_fee and fee_data == order.maker_asset_data:
-        amount = stock * taker_amount // (order.maker_asset_amount + order.maker_fee)
-    else:
-        amount = stock * taker_amount // order.maker_asset_amount
-        if order.maker_fee:
-            fee = naive_units(world, order.version, maker, fee_data)
-            amount = min(amount, fee * taker_amount // order.maker_fee)
-    return min(amount, taker_amount)
-
-
-def test_agrees_with_the_rule_said_slowly() -> None:
-    """Every token is used once per order, so that nothing competes."""
-    rng = random.Random(2021)
-    makers = [Address(bytes([n]) * 20) for n in (1, 2, 3)]
-    world = World()
-    for maker in makers:
-        for token in range(0x60, 0x6C):
-            address = bytes([token]) * 20
-            balance = rng.choice((0, rng.randint(1, 10**9), 10**9, 10**9, MAX))
-            world.erc20(address, maker, balance, rng.choice((0, 10**3, MAX, MAX, MAX, MAX)))
-            for proxies in PROXIES.values():
-                assert proxies
-                for proxy in (proxies.erc721_proxy, proxies.erc1155_proxy):
-                    world.approve_for_all(address, maker, proxy, rng.choice((0, 1, 1, 1, 1, 1)))
-            for token_id in range(4):
-                world.erc1155(address, maker, token_id, rng.randint(0, 10**6))
-                world.erc721(address, token_id, rng.choice(makers))
-
-    def single(token: int, kind: int) -> MemberAsset:
-        address = Address(bytes([token]) * 20)
-        if kind == 0:
-            return Erc20(address)
-        if kind == 1:
-            return Erc721(address, rng.randrange(4))
-        ids = tuple(rng.sample(range(4), rng.randint(1, 4)))
-        return Erc1155(address, ids, tuple(rng.randint(1, 4) for _ in ids), b"")
-
-    def any_asset(tokens: list[int]) -> MemberAsset:
-        if rng.random() < 0.5:
-            return single(tokens.pop(), rng.randrange(3))
-        parts = [(rng.randint(1, 5), single(tokens.pop(), rng.randrange(3))) for _ in range(3)]
-        return basket(*parts)
-
-    orders = []
-    for salt in range(3_000):
-        tokens = list(range(0x60, 0x6C))
-        rng.shuffle(tokens)
-        stock = encode(any_asset(tokens))
-        fee = rng.choice((encode(any_asset(tokens)), stock))
-        version = rng.choice((V2, V3))
-        orders.append(
-            make_order(
-                version=version,
-                maker_address=rng.choice(makers),
-                maker_asset_amount=rng.choice((1, 1, 2, 10**3, 10**5, 10**8, 10**9, MAX)),
-                taker_asset_amount=rng.choice((1, 3, 42, 10**18, MAX)),
-                maker_fee=rng.choice((0, 0, 1, 5, 10**4)),
-                maker_asset_data=stock,
-                maker_fee_asset_data=fee if version is V3 else b"",
-                signature=b"\x01",
-                salt=salt,
-            )
-        )
-    states = world.states(orders)
-    assert [state.fillable for state in states] == [
-        naive_fillable(world, order) for order in orders
-    ]
-    whole = sum(
-        state.fillable == order.taker_asset_amount
-        for state, order in zip(states, orders, strict=True)
-    )
-    some = sum(state.fillable > 0 for state in states) - whole
-    assert whole > 150
-    assert some > 100
