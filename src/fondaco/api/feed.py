@@ -265,10 +265,10 @@ class FeedStream(Generic[T]):
         leaves the live ones and catches up at its own pace.
         """
         assert self._sink is not None
-        work = 1
         if self.cursor < self._feed.floor:
             self._fall_behind()
-            return work
+            return 1
+        work = 0
         for batch in self._feed.batches_after(self.cursor):
             result = self._select(batch)
             work += 1 + (0 if self._wants is None else len(batch.events) // 64)
