@@ -15,9 +15,10 @@ import platform
 import sys
 from pathlib import Path
 
-from bench.figures import Figure, rows
 from rich.console import Console
 from rich.table import Table
+
+from bench.figures import Figure, rows
 
 NAMES = ("orders", "fillable", "chain", "store", "add_orders", "get_orders", "revalidate", "fanout")
 """One module of this folder each, in the sequence of ``docs/benchmarks.md``."""

@@ -72,7 +72,7 @@ def rows(figures: Sequence[Figure]) -> list[list[str]]:
             f"{number(figure.value)} {figure.unit}",
             ""
             if figure.spread is None
-            else f"{number(figure.spread[0])}–{number(figure.spread[1])}",
+            else f"{number(figure.spread[0])} to {number(figure.spread[1])}",
             f"{number(figure.floor)} {figure.floor_name}".strip(),
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             figure.target,

@@ -24,7 +24,7 @@ SNAPSHOT_LIFETIME = 600.0
 """Seconds after its creation at which a snapshot ends however often it is used: an
 open read transaction keeps the write-ahead log from being folded back."""
 
-MAX_SNAPSHOTS = 32
+MAX_SNAPSHOTS = 16
 """Open at once. Each holds one database connection and 32 bytes per order; when a
 further one is asked for, the one unused for longest ends."""
 
