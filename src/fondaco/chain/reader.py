@@ -225,6 +225,11 @@ class ChainReader:
                         raise EndpointUnavailable(str(exc)) from exc
                     problem = str(exc)
                     continue
+                except BlockGone as exc:
+                    if form.is_pinned_by_hash:
+                        raise
+                    problem = str(exc)  # or the program was not run at all
+                    continue
                 if answer.words == [int.from_bytes(_PROBE.data, "big")]:
                     self._form = form
                     break
