@@ -13,10 +13,9 @@ import base64
 import binascii
 from typing import NoReturn, final
 
-import wallycore  # type: ignore[import-untyped]
-
 from fondaco.errors import NodeError
 from fondaco.identity import names
+from fondaco.identity.libwally import wallycore
 
 HARDENED = 2**31
 """Added to an index whose child cannot be computed from the public key. Source: BIP32."""

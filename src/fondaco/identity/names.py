@@ -5,9 +5,8 @@ So far the libp2p peer ID; the market's names (GUID, SIN) come from the same key
 
 from __future__ import annotations
 
-import wallycore  # type: ignore[import-untyped]
-
 from fondaco.errors import NodeError
+from fondaco.identity.libwally import wallycore
 
 PUBLIC_KEY_SIZE = 33
 """Bytes of a compressed secp256k1 point, the only spelling of a public key in here."""
