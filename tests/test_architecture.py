@@ -71,6 +71,7 @@ SHELLS = (
     "zeroex/assessor.py", "zeroex/intake.py", "zeroex/journal.py", "zeroex/ledger.py",
     "zeroex/admission.py", "zeroex/blockrows.py", "zeroex/refusals.py", "zeroex/search.py",
     "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
+    "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
     "devnet/*", "testing/*",
 )
 # fmt: on
@@ -102,11 +103,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "wallycore": ("identity/*",),
     "websockets": ("chain/*", "devnet/*", "testing/*"),
     # and of the standard library, where the system's clock and chance come in
-    "random": ("devnet/*", "testing/*"),
+    "random": ("cli/*", "devnet/*", "testing/*"),
     "secrets": ("identity/keyring.py", "node.py", "cli/*"),
     "sqlite3": ("store/*",),
     "time": ("clock.py",),
-    "uuid": (),
+    "uuid": ("zeroex/assembly.py",),
 }
 """Library -> the modules that may import it."""
 

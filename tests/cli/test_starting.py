@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fondaco.devnet.chain import Devnet
 from fondaco.devnet.fetch import PartsStore
+from fondaco.devnet.order_events import order_events
 
 COMMAND = [sys.executable, "-m", "fondaco"]
 STOP_SECONDS = 60
@@ -55,3 +61,83 @@ def test_devnet_says_where_it_is_and_stops(chain_parts: PartsStore, sign: signal
         assert process.wait(STOP_SECONDS) == 0
     with pytest.raises(urllib.error.URLError):
         chain_id(ready["ethereum"])
+
+
+@pytest.mark.chain
+def test_demo_says_where_it_is_and_its_book_moves(chain_parts: PartsStore) -> None:
+    with start("demo", "--json", "--rpc-addr", "127.0.0.1:0") as process:
+        try:
+            ready = first_line(process)
+            assert list(ready) == [
+                *("ready", "rpc", "http", "peerID", "pid"),
+                *("ethereum", "chainId", "mnemonic", "contracts"),
+            ]
+            assert ready["pid"] == process.pid
+            seen = asyncio.run(states_until(ready["rpc"], {"ADDED", "FILLED"}))
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+        assert process.wait(STOP_SECONDS) == 0
+    assert {"ADDED", "FILLED"} <= seen
+    with pytest.raises(urllib.error.URLError):
+        chain_id(ready["ethereum"])
+
+
+async def states_until(rpc_url: str, wanted: set[str]) -> set[str]:
+    """End states of a node's events, until all of *wanted* were among them."""
+    seen: set[str] = set()
+    async with asyncio.timeout(120):
+        async for batch in order_events(rpc_url):
+            seen |= {event["endState"].replace("FULLY_", "") for event in batch.events}
+            if seen >= wanted:
+                break
+    return seen
+
+
+@pytest.mark.chain
+async def test_run_logs_what_has_no_effect_and_stops(devnet: Devnet, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        "run",
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "ETHEREUM_RPC_URL": devnet.http_url,
+            "ETHEREUM_CHAIN_ID": "1337",
+            "CUSTOM_CONTRACT_ADDRESSES": json.dumps(devnet.contracts),
+            "RPC_ADDR": "127.0.0.1:0",
+            "RPC_PORT": "60557",
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(STOP_SECONDS):
+            lines = [(await process.stdout.readline()).decode() for _ in range(2)]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, log = await process.communicate()
+    assert process.returncode == 0
+    assert "JSON-RPC at ws://127.0.0.1:" in lines[0]
+    assert "peer ID 16Uiu2HA" in lines[1]
+    first = json.loads(log.splitlines()[0])
+    assert first["msg"] == "setting without effect"
+    assert first["setting"].startswith("RPC_PORT (environment)")
+    assert (tmp_path / "fondaco_data" / "keys" / "seed").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.chain
+def test_an_address_in_use_is_told(chain_parts: PartsStore) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [*COMMAND, "demo", "--rpc-addr", address],
+            capture_output=True,
+            text=True,
+            timeout=STOP_SECONDS,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"fondaco: RPC_ADDR: cannot listen on {address}")

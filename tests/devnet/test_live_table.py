@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fondaco.devnet.live_table import ROWS_KEPT, LiveBook
+from fondaco.devnet.live_table import ROWS_KEPT, LiveBook, token_names
 from fondaco.zeroex import asset_data
 from fondaco.zeroex.order import Address
 
@@ -50,6 +50,13 @@ def shown(book: LiveBook, height: int = 40) -> str:
     return file.getvalue()
 
 
+def test_tokens_have_the_names_of_the_local_chain() -> None:
+    assert token_names({"erc20 SLK": b"s", "weth9": b"w", "exchange": b"x"}) == {
+        b"s": "SLK",
+        b"w": "WETH",
+    }
+
+
 def test_an_order_is_a_row() -> None:
     book = LiveBook(NAMES)
     (row,) = book.apply([event(1, chainId=1337)])
@@ -79,13 +86,13 @@ def test_every_kind_of_asset_has_a_description() -> None:
     )
     bridge = asset_data.Erc20Bridge(SILK, VOYAGES, b"")
     condition = asset_data.StaticCall(SILK, b"", bytes(32))
-    wares = asset_data.Erc1155(WARES, (1, 2), (1, 1), b"")
+    wares = asset_data.Erc1155(WARES, (2**255 + 2**128, 123456), (1, 1), b"")
     (first, second) = book.apply(
         [event(1, gives=(basket, 2), wants=(bridge, ONE)), event(2, gives=(wares, 5),
          wants=(condition, 1))]
     )  # fmt: skip
     assert (first.gives, first.wants) == ("4 SLK + VOY #9", "1 SLK (bridge)")
-    assert (second.gives, second.wants) == ("5 x WARES #1,#2", "a condition")
+    assert (second.gives, second.wants) == ("5 x WARES #1,#..23456", "a condition")
 
 
 def test_what_cannot_be_read_is_a_question_mark() -> None:

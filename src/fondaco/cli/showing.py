@@ -33,8 +33,14 @@ async def show_book(
     book: LiveBook,
     lines: Sequence[str],
     console: Console,
+    *,
+    happened: Sequence[str] = (),
 ) -> None:
-    """Show *book* as *batches* change it, until they end."""
+    """Show *book* as *batches* change it, until they end.
+
+    Args:
+        happened: lines below the heading of the table; looked at for each frame.
+    """
     if not console.is_terminal:
         for line in lines:
             console.print(line, soft_wrap=True, highlight=False)
@@ -43,7 +49,7 @@ async def show_book(
                 console.print(book.describe(row), soft_wrap=True, highlight=False)
         return
     with Live(console=console, auto_refresh=False, screen=False) as live:
-        live.update(book.render(lines, console.height), refresh=True)
+        live.update(book.render([*lines, *happened], console.height), refresh=True)
         async for batch in batches:
             book.apply(batch.events, is_news=batch.is_news)
-            live.update(book.render(lines, console.height), refresh=True)
+            live.update(book.render([*lines, *happened], console.height), refresh=True)

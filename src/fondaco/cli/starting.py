@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,13 +18,18 @@ from fondaco.cli.sources import load_config, with_setting_flags
 from fondaco.errors import NodeError
 
 if TYPE_CHECKING:
+    from fondaco.clock import Clock
     from fondaco.config import Config
+    from fondaco.devnet.chain import Devnet
     from fondaco.ready import ReadyInfo
 
 log = logging.getLogger("fondaco")
 
 DEMO_POLLING_INTERVAL = "250ms"
 """The demo's chain is on this machine; a newcomer should not wait for it."""
+
+LOOK_AGAIN_SECONDS = 0.05
+"""Between two looks at the block that the node has reached."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON line when ready.")]
 ConfigFile = Annotated[
@@ -88,17 +93,67 @@ async def _demo(as_json: bool, rpc_addr: str) -> None:
                 "rpc_addr": rpc_addr,
                 "verbosity": "warn",
             }
-            await _show(load(None, {}, flags), chain, as_json)
+            config = load(None, {}, flags)
+            _open_log(config)
+            await _run_market(config, chain, as_json)
 
 
-async def _show(config: Config, chain: Any, as_json: bool) -> None:
+async def _run_market(config: Config, chain: Devnet, as_json: bool) -> None:
+    """Run the node, its traders, and what is shown of them."""
+    from random import Random
+
+    from fondaco.cli.asking import ask
+    from fondaco.clock import SystemClock
+    from fondaco.devnet.demo import trade_forever
+
+    clock = SystemClock()
     ready: asyncio.Future[ReadyInfo] = asyncio.get_running_loop().create_future()
-    _open_log(config)
+    happened = [""]
+
+    async def submit(orders: list[dict[str, object]]) -> object:
+        await _wait_for_newest_block(info, chain, clock)
+        options = {"pinned": True}
+        return await asyncio.to_thread(ask, info.http, "", "mesh_addOrders", orders, options)
+
+    def report(line: str) -> None:
+        happened[0] = line
+
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(config, ready.set_result), name="node")
         info = await ready
         if as_json:
             _print_line(info.to_json(chain.describe()))
+        else:
+            tasks.create_task(_show(info, chain, happened), name="table")
+        await trade_forever(chain, submit, random=Random(), clock=clock, report=report)
+
+
+async def _wait_for_newest_block(info: ReadyInfo, chain: Devnet, clock: Clock) -> None:
+    """Return when the node knows what the traders' transactions have changed."""
+    from fondaco.cli.asking import ask
+
+    newest = int(await chain.rpc.call("eth_blockNumber"), 16)
+    while True:
+        stats = await asyncio.to_thread(ask, info.http, "", "mesh_getStats")
+        if stats["latestBlock"]["number"] >= newest:
+            return
+        await clock.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def _show(info: ReadyInfo, chain: Devnet, happened: Sequence[str]) -> None:
+    from rich.console import Console
+
+    from fondaco.cli.showing import heading, show_book
+    from fondaco.devnet.live_table import LiveBook, token_names
+    from fondaco.devnet.order_events import order_events
+
+    await show_book(
+        order_events(info.rpc),
+        LiveBook(token_names(chain.addresses)),
+        heading(info, chain.describe()),
+        Console(),
+        happened=happened,
+    )
 
 
 def devnet(

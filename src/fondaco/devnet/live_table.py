@@ -42,6 +42,27 @@ SHORT_HASH = 10
 """Characters of an order hash that tell the orders of a demo apart."""
 
 
+WELL_KNOWN = {"weth9": "WETH", "zrxToken": "ZRX", "erc1155": "ERC1155"}
+"""Names to show for contracts of the local chain that do not carry one."""
+
+
+def token_names(addresses: Mapping[str, bytes]) -> dict[bytes, str]:
+    """Return what to call each token of the local chain, by its address.
+
+    Args:
+        addresses: by name, as in ``deploy.ADDRESSES``: ``weth9``, ``erc20 SLK``.
+    """
+    return {
+        address: WELL_KNOWN.get(name, name.rpartition(" ")[2])
+        for name, address in addresses.items()
+        if name in WELL_KNOWN or name.startswith(("erc20 ", "erc721 "))
+    }
+
+
+DIGITS_SHOWN = 5
+"""Of a token id."""
+
+
 @dataclasses.dataclass(slots=True)
 class Row:
     """One order as shown."""
@@ -138,9 +159,9 @@ class LiveBook:
             case asset_data.Erc20():
                 return f"{amount / ONE_TOKEN:.6g} {self._name(asset.token)}"
             case asset_data.Erc721():
-                return f"{self._name(asset.token)} #{asset.token_id}"
+                return f"{self._name(asset.token)} {_short_id(asset.token_id)}"
             case asset_data.Erc1155():
-                ids = ",".join(f"#{token_id % 2**64}" for token_id in asset.ids[:3])
+                ids = ",".join(_short_id(token_id) for token_id in asset.ids[:3])
                 return f"{amount} x {self._name(asset.token)} {ids}"
             case asset_data.MultiAsset():
                 parts = [
@@ -157,3 +178,9 @@ class LiveBook:
 
     def _name(self, token: bytes) -> str:
         return self._names.get(token, f"0x{token.hex()[:6]}")
+
+
+def _short_id(token_id: int) -> str:
+    """The last digits of an id; of ERC1155's fungible kinds, the kind that its top half is."""
+    digits = str(token_id % 2**128 or token_id >> 128 & 2**127 - 1)
+    return f"#{digits}" if len(digits) <= DIGITS_SHOWN else f"#..{digits[-DIGITS_SHOWN:]}"
