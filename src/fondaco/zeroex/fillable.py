@@ -10,6 +10,14 @@ ERC1155 balance), each with how many of it make one unit; rounding down twice is
 down once by the product, so baskets need no tree. A read that fails, or is not one word,
 counts as 0: that is DevUtils' rule too, and keeps an order's broken token its own trouble.
 
+Where DevUtils and the Exchange disagree, the Exchange is right, for it does the filling
+(``tests/zeroex/test_fillable_chain.py`` tries each case on the real contracts):
+
+* a token needed twice in one order must be there twice, not once;
+* a basket in a basket cannot be moved;
+* a v3 fee in the maker's own asset can be paid out of what exceeds ``makerAssetAmount``;
+* a basket lacks a component whichever place it has in the list (v2).
+
 Not told by words: a StaticCall or a bridge (``needs_dev_utils``: DevUtils is asked, one
 order a call) and whether a signature is valid (``signatures``).
 
