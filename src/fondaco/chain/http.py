@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import aiohttp
 import msgspec
 
@@ -13,6 +15,9 @@ _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
 _CONNECTIONS = 32
 """Sockets to the endpoint at most; further requests wait for one."""
+
+_LARGE_BODY = 1024 * 1024
+"""Bytes from which aiohttp warns of writing a body in one piece."""
 
 
 class HttpEndpoint:
@@ -41,7 +46,7 @@ class HttpEndpoint:
         try:
             # Redirects are not followed: an endpoint that moved is for the operator to see.
             async with self._session.post(
-                self._url, data=request, allow_redirects=False
+                self._url, data=_body(request), allow_redirects=False
             ) as response:
                 body = await self._read(response)
                 status, retry_after = response.status, response.headers.get("Retry-After")
@@ -77,6 +82,11 @@ class HttpEndpoint:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def _body(request: bytes) -> bytes | io.BytesIO:
+    """Return *request* as aiohttp wants it: large bodies as a stream, written in parts."""
+    return request if len(request) < _LARGE_BODY else io.BytesIO(request)
 
 
 def _seconds(retry_after: str | None) -> float | None:
