@@ -101,11 +101,18 @@ def test_orders_are_paged(limit: int, pages: int, capsys: pytest.CaptureFixture[
 
 
 def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
+    explanation = {
+        "orderHash": "0x1",
+        "status": "live",
+        "summary": "the order is here",
+        "steps": [{"at": "2020-01-01T00:00:00Z", "what": "REFUSED", "why": "OrderExpired"}],
+    }
+
     def answer(call: dict[str, Any], _headers: Any) -> tuple[int, bytes]:
         return {
             "mesh_getStats": result({"numOrders": 3, "peerID": "16Uiu2", "latestBlock": {"n": 1}}),
             "mesh_getOrders": result({"snapshotID": "s", "ordersInfos": [info(1)]}),
-            "mesh_explain": result({"orderHash": "0x1", "steps": ["added"]}),
+            "mesh_explain": result(explanation),
         }[call["method"]]
 
     with answering(answer) as node:
@@ -113,5 +120,5 @@ def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
         asking.orders(node, limit=5)
         asking.explain("0x1", node)
     shown = capsys.readouterr().out
-    for word in ("numOrders", "16Uiu2", "0x01", "added"):
+    for word in ("numOrders", "16Uiu2", f"0x{1:064x}", "live: the order is here", "OrderExpired"):
         assert word in shown

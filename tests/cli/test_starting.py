@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +23,7 @@ from fondaco.devnet.fetch import PartsStore
 from fondaco.devnet.order_events import order_events
 
 COMMAND = [sys.executable, "-m", "fondaco"]
+README = Path(__file__).parents[2] / "README.md"
 STOP_SECONDS = 60
 
 
@@ -74,14 +77,30 @@ def test_demo_says_where_it_is_and_its_book_moves(chain_parts: PartsStore) -> No
             ]
             assert ready["pid"] == process.pid
             seen = asyncio.run(states_until(ready["rpc"], {"ADDED", "FILLED"}))
+            told = first_order_of_the_readme(ready["http"])
         finally:
             process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.read() == ""
         assert process.wait(STOP_SECONDS) == 0
     assert {"ADDED", "FILLED"} <= seen
+    # The traders may have taken the order in between; then it is refused as known.
+    codes = [entry["status"]["code"] for entry in told["rejected"]]
+    assert (len(told["accepted"]), codes) in [(1, []), (0, ["OrderAlreadyStoredAndUnfillable"])]
     with pytest.raises(urllib.error.URLError):
         chain_id(ready["ethereum"])
+
+
+def first_order_of_the_readme(node: str) -> dict[str, Any]:
+    """Run the README's Python lines against *node*; return what they print."""
+    (lines,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    script = lines.replace("http://127.0.0.1:60557", node)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    answer = ast.literal_eval(done.stdout)
+    assert isinstance(answer, dict)
+    return answer
 
 
 async def states_until(rpc_url: str, wanted: set[str]) -> set[str]:

@@ -20,6 +20,9 @@ TIMEOUT_SECONDS = 30.0
 ORDERS_PER_PAGE = 100
 """Orders asked for at once."""
 
+HASH_CHARACTERS = 66
+"""0x and 64 hex digits."""
+
 Node = Annotated[
     str,
     typer.Option("--node", envvar="FONDACO_NODE", help="HTTP address of the node."),
@@ -77,7 +80,11 @@ def orders(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("order hash", "maker", "maker amount", "taker amount", "fillable (taker)")
+    table = Table(box=None)
+    # In full: the hash is what `fondaco explain` is asked with.
+    table.add_column("order hash", no_wrap=True, min_width=HASH_CHARACTERS)
+    for title in ("maker", "maker amount", "taker amount", "fillable (taker)"):
+        table.add_column(title, overflow="ellipsis", no_wrap=True)
     for info in found:
         order = info["signedOrder"]
         table.add_row(
@@ -102,9 +109,18 @@ def explain(
         print(json.dumps(answer))
         return
     from rich.console import Console
-    from rich.json import JSON
+    from rich.table import Table
 
-    Console().print(JSON.from_data(answer))
+    table = Table(box=None)
+    for title in ("when", "what", "why", "fillable (taker)"):
+        table.add_column(title, overflow="fold")
+    for step in answer["steps"]:
+        fillable = step.get("fillableTakerAssetAmount", "")
+        table.add_row(step["at"], step["what"], step["why"], fillable)
+    console = Console(highlight=False)
+    console.print(f"{answer['orderHash']}\n{answer['status']}: {answer['summary']}", soft_wrap=True)
+    if answer["steps"]:
+        console.print(table)
 
 
 def ask(node: str, token: str, method: str, *parameters: object) -> Any:
