@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from fondaco.chain.blocks import BlockWatcher
 from fondaco.chain.contracts import ChainContracts
+from fondaco.chain.headers import Header
 from fondaco.chain.reader import ChainReader
 from fondaco.chain.rpc import EthereumClient
 from fondaco.clock import Clock
@@ -58,6 +59,26 @@ class ZeroexHalf:
         """Follow the chain from where an earlier run stopped, until cancelled."""
         rows = await self.database.read(stored_blocks.load_retained)
         await self.watcher.run(blockrows.from_rows(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """What the statistics say of the chain: a block counts once orders were held against it."""
+
+    watcher: OrderWatcher
+    blocks: BlockWatcher
+
+    @property
+    def head(self) -> Header | None:
+        return self.watcher.head
+
+    @property
+    def staleness(self) -> float:
+        return self.blocks.staleness
+
+    @property
+    def last_error(self) -> str | None:
+        return self.blocks.last_error
 
 
 @contextlib.asynccontextmanager
@@ -112,13 +133,13 @@ async def open_zeroex(
             pending=index,
             look_again=watcher.look_again,
             policy=lambda: msgspec.structs.replace(policy, max_expiration=ceiling.current),
-            head=lambda: blocks.head,
+            head=lambda: watcher.head,
             threads=threads,
             default_version=ProtocolVersion.V3 if contracts.v3 else ProtocolVersion.V2,
         )
         stats = NodeStats(
             database=database,
-            blocks=blocks,
+            blocks=_Progress(watcher, blocks),
             budget=client.budget,
             clock=clock,
             contracts=contracts,

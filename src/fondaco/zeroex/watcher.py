@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from fondaco.chain.blocks import BlockBatch
 from fondaco.chain.headers import BlockEventKind, Header, RetainedBlock
 from fondaco.clock import NANOSECONDS
-from fondaco.errors import Unavailable
+from fondaco.errors import StorageError, Unavailable
 from fondaco.store import blocks as stored_blocks
 from fondaco.store.database import Database
 from fondaco.zeroex import blockrows, codec, contract_events, lifecycle, repository
@@ -86,6 +86,8 @@ class OrderWatcher:
         self._ledger = ledger
         self._due: dict[OrderHash, list[ContractEvent]] = {}
         self._by_time: set[OrderHash] = set()
+        self._head: Header | None = None
+        self._retained: tuple[RetainedBlock, ...] = ()
         self._wake = asyncio.Event()
         self._last_timestamp = 0
         self._is_unsaved = False
@@ -93,9 +95,18 @@ class OrderWatcher:
         """Set once every stored order is known to be current at some block."""
 
     @property
+    def head(self) -> Header | None:
+        """The newest block whose events are on the list or dealt with.
+
+        Not the newest one known: the next poll is under way while orders are looked at,
+        and what is read at a block must not be newer than the events told with it.
+        """
+        return self._head
+
+    @property
     def due_count(self) -> int:
-        """Orders that wait to be looked at."""
-        return len(self._due)
+        """Orders that wait to be looked at, or for time to act on them."""
+        return len(self._due.keys() | self._by_time)
 
     def look_again(self, touched: Mapping[OrderHash, Sequence[ContractEvent]]) -> None:
         """Look at orders at the next opportunity, listing these events as the cause."""
@@ -105,15 +116,20 @@ class OrderWatcher:
 
     async def run(self, retained: Sequence[RetainedBlock]) -> None:
         """Follow the chain until cancelled. *retained* is what an earlier run stored."""
+        if retained:
+            # Where that run had got to: time may have gone back while nobody looked.
+            self._head = retained[-1].header
+            self._last_timestamp = self._head.timestamp
+            self._by_time.update(self._index.expired(self._last_timestamp))
         await self._take(await self._blocks.start(retained))
-        self.caught_up.set()
         next_batch = asyncio.ensure_future(self._blocks.next_batch())
         try:
             while True:
                 wake = asyncio.ensure_future(self._wake.wait())
+                is_waiting = bool(self._due or self._by_time or self._is_unsaved)
                 await asyncio.wait(
                     (next_batch, wake),
-                    timeout=RETRY_SECONDS if self._due or self._is_unsaved else None,
+                    timeout=RETRY_SECONDS if is_waiting else None,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 wake.cancel()
@@ -136,6 +152,8 @@ class OrderWatcher:
 
     def _note(self, batch: BlockBatch, head: Header) -> None:
         """Put on the list whatever *batch* may have moved. Does not wait: see ``service``."""
+        # Kept from this moment: later blocks must not be stored as seen with these.
+        self._head, self._retained = head, self._blocks.retained
         events = [
             decoded
             for block in batch.events
@@ -160,16 +178,16 @@ class OrderWatcher:
             log.info("blocks left the chain", extra={"head": head.number})
 
     async def _look(self) -> None:
-        """Look at everything on the list; what fails for want of an answer stays on it."""
+        """Look at everything on the list; what the chain or the disk refuses stays on it."""
         try:
             while self._due:
                 await self._look_at(list(self._due)[:ORDERS_PER_READ])
             await self._finish()
-        except Unavailable as problem:
-            log.warning("orders wait for the chain: %s", problem, extra={"due": len(self._due)})
+        except (Unavailable, StorageError) as problem:
+            log.warning("orders wait: %s", problem, extra={"due": self.due_count})
 
     async def _look_at(self, hashes: Sequence[OrderHash]) -> None:
-        head = self._blocks.head
+        head = self._head
         if head is None:
             raise Unavailable("no block has been seen yet")
         causes = {order_hash: list(self._due[order_hash]) for order_hash in hashes}
@@ -202,11 +220,13 @@ class OrderWatcher:
 
     async def _finish(self) -> None:
         """Let time act on the rest, and store the blocks as seen."""
-        head = self._blocks.head
-        if head is None or not (self._is_unsaved or self._by_time):
-            return
+        if self._head is not None and (self._is_unsaved or self._by_time):
+            await self._store_progress(self._head)
+        self.caught_up.set()
+
+    async def _store_progress(self, head: Header) -> None:
         by_time = list(self._by_time)
-        rows = blockrows.to_rows(self._blocks.retained)
+        rows = blockrows.to_rows(self._retained)
 
         def work(connection: sa.Connection, batch: Batch) -> list[OrderChange]:
             changes = _let_time_pass(connection, batch, by_time, head)
