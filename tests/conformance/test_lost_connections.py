@@ -32,7 +32,7 @@ async def test_a_client_finds_the_node_again(
     assert event["orderHash"] == book.hash(before)
 
     seen = len(client.seen)
-    await node.stop(sign)
+    assert await node.stop(sign) == (-sign if sign is signal.SIGKILL else 0)
     await client.wait_for({"event": "close"}, after=seen)
     await node.restart()
     await client.wait_for({"event": "reconnected"}, after=seen)

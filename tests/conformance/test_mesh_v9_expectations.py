@@ -134,7 +134,9 @@ async def test_a_subscriber_is_told_of_an_added_order(node: NodeProcess, book: B
         subscription = await wire.call("mesh_subscribe", "orders")
         await other.call("mesh_addOrders", [order])
         (event,) = await wire.notification(subscription)
+    # What the original did not have.
     assert isinstance(event.pop("sequence"), int)
+    assert isinstance(event.pop("reason"), str)
     assert datetime.datetime.fromisoformat(event.pop("timestamp"))
     assert event == {
         "orderHash": book.hash(order),

@@ -56,7 +56,8 @@ async def test_no_request_is_an_invalid_one(node: NodeProcess) -> None:
             assert answer["jsonrpc"] == "2.0"
             if request["method"] == "mesh_unsubscribe":
                 # The printed subscription is not ours, which is no fault of the request.
-                assert answer["error"] == {"code": -32000, "message": "subscription not found"}
+                assert answer["error"]["code"] == -32000
+                assert answer["error"]["message"] == "subscription not found"
             else:
                 assert "error" not in answer, answer
 
