@@ -126,6 +126,15 @@ async def test_a_batch_is_one_call_pinned_by_block_hash() -> None:
     assert len(bench.evm.calls) == 3  # no second probe
 
 
+async def test_the_reads_of_two_thousand_orders_are_one_call() -> None:
+    bench = Bench()
+    # filled and cancelled of each, orderEpoch, balance and allowance of a hundred makers
+    # in two tokens each; 36 bytes of calldata, as most reads have.
+    wanted = reads_of(2 * 2_000 + 5 * 100, size=36)
+    assert len((await bench.reader.read(wanted, bench.chain.head)).words) == len(wanted)
+    assert [count for _, count in bench.evm.calls[1:]] == [len(wanted)]
+
+
 async def test_nothing_to_read_asks_nothing() -> None:
     bench = Bench()
     answer = await bench.reader.read([], bench.chain.head)

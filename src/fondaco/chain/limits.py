@@ -72,10 +72,11 @@ that loops for ever burns this much and harms nobody else."""
 
 CALL_GAS = 50_000_000
 """Gas given to a contract call: geth's default cap of eth_call, which other nodes and
-providers meet or exceed. 2,000 plain reads take about 16 million."""
+providers meet or exceed. The reads of 2,000 orders take about 16 million."""
 
-MAX_OVERRIDE_READS = 4_000
-"""Reads in one call with state override; bounds the memory and time of one answer."""
+MAX_OVERRIDE_READS = 5_000
+"""Reads in one call with state override; bounds the memory and time of one answer. 2,000
+orders of a hundred makers need 4,500; in 512 KiB of request go 4,580."""
 
 MAX_DEPLOYLESS_READS = 700
 """Reads in one deployless call: the answer passes as contract code, of which the EVM
@@ -83,3 +84,10 @@ takes 24,576 bytes, 766 words (EIP-170)."""
 
 MAX_INIT_CODE_SIZE = 49_152
 """Bytes of a deployless call's program and reads together (EIP-3860)."""
+
+MIN_POLL_INTERVAL = 0.2
+"""Seconds between polls that clients cause by sending orders the newest block we know
+does not fund yet: at most five requests a second, whatever they send."""
+
+REFRESH_PATIENCE = 3.0
+"""Seconds a client's order waits for such a poll before what is known must do."""
