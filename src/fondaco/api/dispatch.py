@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -30,6 +30,8 @@ from fondaco.errors import NodeError
 from fondaco.jsonrpc import Call, InvalidParams, MethodNotFound, ServerError, Unusable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SUBSCRIBE = "_subscribe"
 _UNSUBSCRIBE = "_unsubscribe"
@@ -50,6 +52,30 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """JSON text; None when nothing is to be sent."""
     started: tuple[Active, ...] = ()
     """Subscriptions to start once *data* has been sent."""
+
+
+class Calls:
+    """Messages being worked on. They run to their end, also when their client has left:
+    what a client has sent is done, whether or not it waits for the answer."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run *work*; to await the task shielded does not end it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def end(self, seconds: float) -> None:
+        """Give what runs *seconds* to end, then end it."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
 
 class Dispatcher:

@@ -14,7 +14,7 @@ from aiohttp.web import BaseRequest, Response, StreamResponse
 from fondaco import jsonrpc
 from fondaco.api import access
 from fondaco.api.access import Access
-from fondaco.api.dispatch import Dispatcher
+from fondaco.api.dispatch import Calls, Dispatcher
 from fondaco.api.limits import Limits
 from fondaco.api.subscriptions import Session, TokenBytes
 from fondaco.api.websocket import WebSocketDoor
@@ -43,7 +43,8 @@ class Doors:
         self.allowed = allowed
         self.limits = limits
         self.bound_to = ""
-        self.websockets = WebSocketDoor(dispatcher, limits, token_bytes)
+        self.calls = Calls()
+        self.websockets = WebSocketDoor(dispatcher, limits, token_bytes, self.calls)
         self._dispatcher = dispatcher
         self._token_bytes = token_bytes
 
@@ -124,7 +125,8 @@ class Doors:
         session = Session(
             peer=str(request.remote), limits=self.limits, token_bytes=self._token_bytes
         )
-        reply = await self._dispatcher.reply(session, message)
+        work = self.calls.start(self._dispatcher.reply(session, message))
+        reply = await asyncio.shield(work)
         return _json(reply.data)
 
 

@@ -128,6 +128,7 @@ async def _open_listener(place: Listen, doors: Doors) -> AsyncIterator[Address]:
     finally:
         listener.close()
         await doors.websockets.close()
+        await doors.calls.end(limits.close_seconds)
         await http.shutdown(limits.close_seconds)
         overflow.close()
 
@@ -137,6 +138,8 @@ async def _bind(place: Listen) -> socket.socket:
     loop = asyncio.get_running_loop()
     sock: socket.socket | None = None
     try:
+        if not 0 <= place.port < 65_536:
+            raise OverflowError("a port is a number from 0 to 65535")
         found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = min(found, key=lambda item: item[0])
         sock = socket.socket(family, kind, protocol)

@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from fondaco import jsonrpc
-from fondaco.api.dispatch import Dispatcher
+from fondaco.api.dispatch import Calls, Dispatcher
 from fondaco.api.limits import Limits
 from fondaco.api.outlet import ClientGone, Outlet
 from fondaco.api.subscriptions import Session, TokenBytes
 
 log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 0.25
+"""A client that has been sent a close frame and says nothing for so long has stopped."""
 
 GOING_AWAY = b"the node is shutting down"
 
@@ -30,54 +34,52 @@ GOING_AWAY = b"the node is shutting down"
 class WebSocketDoor:
     """Serves the WebSocket clients of one listener."""
 
-    def __init__(self, dispatcher: Dispatcher, limits: Limits, token_bytes: TokenBytes) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, limits: Limits, token_bytes: TokenBytes, calls: Calls
+    ) -> None:
         self._dispatcher = dispatcher
         self._limits = limits
         self._token_bytes = token_bytes
+        self._calls = calls
         self._open: set[_Connection] = set()
-        self._calls: set[asyncio.Task[None]] = set()
 
     async def serve(self, request: BaseRequest) -> StreamResponse:
         """Answer a handshake and serve the connection until it ends."""
-        socket = web.WebSocketResponse(
+        response = web.WebSocketResponse(
             timeout=self._limits.close_seconds,
-            max_msg_size=self._limits.message_bytes,
+            max_msg_size=self._limits.message_bytes + 1,  # it refuses its limit already
             decode_text=False,
             autoping=False,
             compress=False,
         )
-        if not socket.can_prepare(request):
+        if not response.can_prepare(request):
             return Response(
                 status=400,
                 body=b'{"error":"not a WebSocket handshake (RFC 6455, version 13)"}\n',
                 content_type="application/json",
             )
-        writer = await socket.prepare(request)
+        writer = await response.prepare(request)
         transport = request.transport
         if transport is None:
-            return socket
+            return response
         peer = str(request.remote)
         outlet = Outlet(transport, writer.drain, self._limits, peer)
         session = Session(
             peer=peer, limits=self._limits, token_bytes=self._token_bytes, outlet=outlet
         )
-        connection = _Connection(self._dispatcher, self._limits, socket, outlet, session)
+        connection = _Connection(self._dispatcher, self._limits, response, outlet, session)
         self._open.add(connection)
         try:
-            await connection.run(self._calls)
+            await connection.run(self._calls, transport)
         finally:
             self._open.discard(connection)
             outlet.close()
             await session.close()
-        return socket
+        return response
 
     async def close(self) -> None:
-        """Tell every client 1001, then give running calls a moment to end."""
+        """Tell every client 1001."""
         await asyncio.gather(*(connection.say_goodbye() for connection in self._open))
-        if self._calls:
-            _, late = await asyncio.wait(self._calls, timeout=self._limits.close_seconds)
-            for task in late:
-                task.cancel()
 
 
 class _Connection:
@@ -87,25 +89,25 @@ class _Connection:
         self,
         dispatcher: Dispatcher,
         limits: Limits,
-        socket: web.WebSocketResponse[bool],
+        response: web.WebSocketResponse[bool],
         outlet: Outlet,
         session: Session,
     ) -> None:
         self._dispatcher = dispatcher
         self._limits = limits
-        self._socket = socket
+        self._response = response
         self._outlet = outlet
         self._session = session
         self._places = asyncio.Semaphore(limits.calls_per_connection)
 
-    async def run(self, calls: set[asyncio.Task[None]]) -> None:
+    async def run(self, calls: Calls, transport: asyncio.BaseTransport) -> None:
         """Read until the client leaves, breaks the protocol or stops reading.
 
         Calls that are running then run to their end: what a client has sent is done, whether
         or not it waits for the answer.
         """
         while True:
-            frame = await self._socket.receive()
+            frame = await self._response.receive()
             if frame.type is WSMsgType.PING:
                 await self._pong(frame.data)
             elif frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -114,7 +116,7 @@ class _Connection:
                     message = jsonrpc.parse(frame.data, batch_limit=self._limits.batch_calls)
                 except jsonrpc.ParseError as exc:
                     await self._refuse(exc)
-                    await self._socket.close(
+                    await self._response.close(
                         code=WSCloseCode.INVALID_TEXT, message=b"the message is not JSON"
                     )
                     return
@@ -122,16 +124,19 @@ class _Connection:
                     await self._refuse(exc)
                     continue
                 await self._places.acquire()
-                task = asyncio.create_task(self._serve(message))
-                calls.add(task)
-                task.add_done_callback(calls.discard)
+                calls.start(self._serve(message))
+            elif frame.type is WSMsgType.ERROR and isinstance(frame.data, WebSocketError):
+                # The library has sent the close frame and is about to close.
+                with _another_hold_on(transport) as held:
+                    await _read_away(held, self._limits.close_seconds)
+                return
             elif frame.type is not WSMsgType.PONG:
                 return
 
     async def say_goodbye(self) -> None:
         """Close with 1001."""
         self._outlet.close()
-        await self._socket.close(code=WSCloseCode.GOING_AWAY, message=GOING_AWAY)
+        await self._response.close(code=WSCloseCode.GOING_AWAY, message=GOING_AWAY)
 
     async def _serve(self, message: jsonrpc.Message) -> None:
         try:
@@ -156,3 +161,28 @@ class _Connection:
             await self._outlet.pong(payload)
         except ClientGone:
             log.debug("pong dropped", extra={"peer": self._session.peer})
+
+
+def _another_hold_on(transport: asyncio.BaseTransport) -> socket.socket:
+    """Return a second handle on the connection: it stays open when the first is closed."""
+    first = transport.get_extra_info("socket")
+    held = socket.fromfd(first.fileno(), first.family, first.type)
+    held.setblocking(False)
+    return held
+
+
+async def _read_away(connection: socket.socket, seconds: float) -> None:
+    """Read and forget what a client still sends, until it stops or *seconds* are over.
+
+    Closing with unread bytes makes the kernel reset the connection, and a client in the
+    middle of a message too large would lose the close frame that says so.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    if not await loop.sock_recv(connection, 65_536):
+                        return
+    except (TimeoutError, OSError):
+        return

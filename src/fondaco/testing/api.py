@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -139,7 +140,7 @@ async def post(
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(address.http + path, data=body, headers=sent) as response,
+        session.post(address.http + path, data=io.BytesIO(body), headers=sent) as response,
     ):
         return response.status, await response.read()
 
