@@ -36,6 +36,8 @@ from fondaco.chain.limits import (
     HEAD_RETREAT_DELAY,
     HEAD_RETREAT_SIGHTINGS,
     MAX_RETRY_DELAY,
+    MIN_POLL_INTERVAL,
+    REFRESH_PATIENCE,
     RETAINED_BLOCKS,
 )
 from fondaco.clock import Clock
@@ -108,6 +110,8 @@ class BlockWatcher:
         self._last_success = clock.monotonic()
         self._last_error: str | None = None
         self._delay = 0.0
+        self._asked = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def head(self) -> Header | None:
@@ -128,6 +132,20 @@ class BlockWatcher:
     def last_error(self) -> str | None:
         """What the last poll failed of; None when it did not."""
         return self._last_error
+
+    async def refresh(self) -> None:
+        """Have the newest block looked for now; return when it was, or when that failed.
+
+        For callers that may know of a block we have not seen yet. Polls asked for this
+        way are at least MIN_POLL_INTERVAL apart, however many ask; while the endpoint is
+        away nothing is asked and this returns at once.
+        """
+        if self._failures or self._chain.head is None:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._asked.set()
+        await asyncio.wait((done,), timeout=REFRESH_PATIENCE)
 
     async def start(self, retained: Sequence[RetainedBlock]) -> StartResult:
         """Catch up from *retained* to the tip. Waits for the endpoint as long as it takes.
@@ -156,11 +174,17 @@ class BlockWatcher:
         """Return the events of the next poll that has any. Never raises a failure."""
         while True:
             await self._wait()
+            asked, self._waiting = self._waiting, []
+            self._asked.clear()
             try:
                 batch = await self._poll()
             except FAILURES as exc:
                 self._failed(exc)
                 continue
+            finally:
+                for done in asked:
+                    if not done.done():
+                        done.set_result(None)
             if batch.events or batch.gap_too_large:
                 return batch
 
@@ -230,21 +254,27 @@ class BlockWatcher:
         return batch
 
     async def _wait(self) -> None:
-        """Return when it is time to poll, or a new head was heard of."""
-        if not self._client.has_subscriptions:
-            await self._clock.sleep(self._delay)
-            return
+        """Return when it is time to poll, somebody asked, or a new head was heard of."""
         pause = asyncio.ensure_future(self._clock.sleep(self._delay))
-        news = asyncio.ensure_future(self._client.next_head(self._seen_heads))
-        both: set[asyncio.Future[Any]] = {pause, news}
+        asked = asyncio.ensure_future(self._until_asked())
+        waiting: set[asyncio.Future[Any]] = {pause, asked}
+        news: asyncio.Future[int] | None = None
+        if self._client.has_subscriptions:
+            news = asyncio.ensure_future(self._client.next_head(self._seen_heads))
+            waiting.add(news)
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if news.done():
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if news is not None and news.done():
                 self._seen_heads = news.result()
         finally:
-            for task in both:
+            for task in waiting:
                 task.cancel()
-            await asyncio.wait(both)
+            await asyncio.wait(waiting)
+
+    async def _until_asked(self) -> None:
+        await self._asked.wait()
+        since = self._clock.monotonic() - self._last_success
+        await self._clock.sleep(MIN_POLL_INTERVAL - since)
 
     def _succeeded(self) -> None:
         self._failures = 0
