@@ -137,7 +137,8 @@ class Assessor:
         )
         if deployment is None:
             return Rejected(RejectionCode.INCORRECT_CHAIN)
-        data = dev_utils.encode_call([order])
+        # The signature was judged above; one that makes the call fail must not speak here.
+        data = dev_utils.encode_call([order], [dev_utils.NOT_CHECKED])
         try:
             answer = await self._chain.call(deployment.dev_utils, data, at)
             [state] = dev_utils.decode_answer(answer, 1)
