@@ -13,6 +13,7 @@ whoever asked for it has gone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -27,6 +28,8 @@ from fondaco.zeroex.journal import OrderFact
 from fondaco.zeroex.order import OrderHash, SignedOrder
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class ToldEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -109,11 +112,19 @@ class Ledger:
             after: runs on the event loop right after the commit and before anything is
                 told, so that what is in memory agrees with what is stored.
 
+        A caller that is cancelled meanwhile is so when the commit has ended: until then
+        what it holds in memory for the commit (``service``'s pending orders) must stay.
+
         Raises:
             StorageError: nothing was stored and nothing told.
         """
-        # Shielded: a client that hangs up half-way must not leave subscribers behind.
-        return await asyncio.shield(asyncio.ensure_future(self._commit(work, after)))
+        running = asyncio.ensure_future(self._commit(work, after))
+        try:
+            # Shielded: a client that hangs up half-way must not leave subscribers behind.
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await _ended(running)
+            raise
 
     async def _commit(
         self, work: Callable[[sa.Connection, Batch], T], after: Callable[[T], None] | None
@@ -128,3 +139,14 @@ class Ledger:
                 for listener in self._listeners:
                     listener(batch.told)
             return result
+
+
+async def _ended(running: asyncio.Future[T]) -> None:
+    """Return when *running* has ended, however often the caller is cancelled meanwhile."""
+    while not running.done():
+        try:
+            await asyncio.wait((running,))
+        except asyncio.CancelledError:
+            continue
+    if not running.cancelled() and (failure := running.exception()) is not None:
+        log.error("a commit failed after its caller had gone: %s", failure, exc_info=failure)

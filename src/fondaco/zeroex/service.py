@@ -18,6 +18,7 @@ marked order is looked at again at once, as any stored order that a block touche
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -26,7 +27,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from fondaco.chain.headers import Header
-from fondaco.errors import StorageError, Unavailable
+from fondaco.errors import StorageError, Unavailable, Verdict
 from fondaco.store.database import Database
 from fondaco.zeroex import intake, repository
 from fondaco.zeroex.admission import Admission, Assessed, Origin
@@ -39,6 +40,8 @@ from fondaco.zeroex.order import OrderHash, ProtocolVersion, SignedOrder
 from fondaco.zeroex.validator import Policy
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 CHUNK = 500
 """Orders that go through the pipeline together: one batched read, one transaction."""
@@ -167,8 +170,15 @@ class OrderService:
             finally:
                 self._release(claims)
             refusals += [*more, *bad, *stored.rejected]
-            await self._admission.record_refusals([*refusals], origin)
+            await self._remember(refusals, origin)
             return AddResult(accepted=stored.accepted + known, rejected=refusals)
+
+    async def _remember(self, refusals: Sequence[Refusal], origin: Origin) -> None:
+        try:
+            await self._admission.record_refusals(refusals, origin)
+        except StorageError as problem:
+            # Only mesh_explain is the poorer for it; the answer must not be lost as well.
+            log.warning("refusals not remembered: %s", problem, extra={"refusals": len(refusals)})
 
     async def _check(
         self, candidates: Sequence[Candidate], policy: Policy
@@ -188,7 +198,12 @@ class OrderService:
     ) -> tuple[list[Accepted], list[Candidate], list[Refusal]]:
         """Part *candidates* into those on offer, unknown, and kept though unfillable."""
         hashes = [candidate.order_hash for candidate in candidates]
-        stored = await self._database.read(lambda connection: repository.find(connection, hashes))
+        try:
+            stored = await self._database.read(
+                lambda connection: repository.find(connection, hashes)
+            )
+        except StorageError as problem:
+            return [], [], [_failed(candidate, problem) for candidate in candidates]
         known: list[Accepted] = []
         unknown: list[Candidate] = []
         unfillable: list[Refusal] = []
@@ -247,9 +262,8 @@ class OrderService:
         try:
             admitted = await self._admission.admit(orders, origin, pinned=pinned)
         except StorageError as problem:
-            failed = Rejected(RejectionCode.INTERNAL_ERROR, str(problem))
             return AddResult(
-                accepted=[], rejected=[_refused(order.candidate, failed) for order in orders]
+                accepted=[], rejected=[_failed(order.candidate, problem) for order in orders]
             )
         accepted = [
             Accepted(
@@ -329,4 +343,12 @@ def _parted(
 def _refused(candidate: Candidate, outcome: Outcome) -> Refusal:
     if isinstance(outcome, Valid):
         raise ValueError("a valid order cannot be refused")
-    return intake.refuse(candidate, OrderRejected(outcome.code, outcome.detail))
+    # Said at one block: at another a wallet may accept what it refuses now, so whoever
+    # sent the order could not have known better.
+    rejection = OrderRejected(outcome.code, outcome.detail, verdict=Verdict.IGNORE)
+    return intake.refuse(candidate, rejection)
+
+
+def _failed(candidate: Candidate, problem: StorageError) -> Refusal:
+    rejection = OrderRejected(RejectionCode.INTERNAL_ERROR, str(problem))
+    return intake.refuse(candidate, rejection)
