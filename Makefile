@@ -2,7 +2,9 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# Hashes only, wheels only: what is installed is what was locked, and no compiler runs.
+# Hashes only: what is installed is what was locked. Wheels only, but for two pure-Python
+# packages that libp2p needs (sdists.txt): no compiler runs.
+BUILD := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --no-build-isolation
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --no-build
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
 	--python-version 3.11 --custom-compile-command "make lock" --override requirements/overrides.txt
@@ -47,7 +49,8 @@ $(BIN)/uv: requirements/bootstrap.txt
 		--only-binary :all: -r requirements/bootstrap.txt
 	@touch $@
 
-$(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
+$(VENV)/.installed: $(BIN)/uv requirements/dev.txt requirements/sdists.txt pyproject.toml
+	$(BUILD) -r requirements/sdists.txt
 	$(SYNC) requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
@@ -61,7 +64,8 @@ parts: install
 
 lock: $(BIN)/uv ## compile the hashed requirement files anew
 	$(COMPILE) pyproject.toml -o requirements/base.txt
-	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra p2p --extra dev -o requirements/dev.txt
+	$(COMPILE) requirements/sdists.in -o requirements/sdists.txt
 	$(COMPILE) requirements/node.in -o requirements/node.txt
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 
