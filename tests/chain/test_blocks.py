@@ -11,7 +11,7 @@ import pytest
 from fondaco.chain.blocks import BlockBatch, BlockWatcher, verify_chain_id
 from fondaco.chain.errors import EndpointUnavailable
 from fondaco.chain.headers import BlockEvent, BlockEventKind, Header, RetainedBlock
-from fondaco.chain.limits import MAX_RETRY_DELAY, MIN_POLL_INTERVAL
+from fondaco.chain.limits import MAX_RETRY_DELAY
 from fondaco.chain.rpc import open_ethereum
 from fondaco.errors import ConfigurationError
 from fondaco.testing.clock import FakeClock
@@ -492,49 +492,3 @@ async def test_an_endpoint_that_does_not_say_which_chain(result: object) -> None
     chain.handlers["eth_chainId"] = lambda params: result
     with pytest.raises(EndpointUnavailable):
         await verify_chain_id(fake_client(chain, FakeClock()), 42)
-
-
-# ---------------------------------------------------------------- a client that knows more
-
-
-async def test_a_block_is_looked_for_at_once_when_somebody_asks() -> None:
-    bench = Bench(FakeChain())
-    await bench.watcher.start([])
-    following = asyncio.create_task(bench.watcher.next_batch())
-    await bench.clock.until_sleeping()
-    bench.chain.mine()
-    asked = [asyncio.create_task(bench.watcher.refresh()) for _ in range(3)]
-    await bench.clock.until_sleeping(2)
-    await bench.clock.advance(MIN_POLL_INTERVAL)
-    await asyncio.gather(*asked)
-    assert len(await following) == 1
-    assert bench.clock.monotonic() < INTERVAL
-
-
-async def test_asking_often_polls_no_more_often_than_allowed() -> None:
-    bench = Bench(FakeChain())
-    await bench.watcher.start([])
-    following = asyncio.create_task(bench.watcher.next_batch())
-    await bench.clock.until_sleeping()
-    before = len(bench.chain.requests)
-    for _ in range(100):
-        asked = asyncio.create_task(bench.watcher.refresh())
-        await bench.clock.until_sleeping()
-        await bench.clock.advance(MIN_POLL_INTERVAL / 10)
-        asked.cancel()
-    assert len(bench.chain.requests) - before <= 11
-    following.cancel()
-    await asyncio.wait([following])
-
-
-async def test_nobody_is_kept_waiting_by_an_endpoint_that_is_away() -> None:
-    bench = Bench(FakeChain())
-    await bench.watcher.start([])
-    bench.endpoint.is_away = True
-    following = asyncio.create_task(bench.watcher.next_batch())
-    await bench.clock.until_sleeping()
-    await bench.clock.advance(INTERVAL)
-    await bench.watcher.refresh()
-    assert bench.watcher.last_error is not None
-    following.cancel()
-    await asyncio.wait([following])

@@ -80,7 +80,10 @@ class MeshRpc:
 
     def declare(self, registry: Registry) -> None:
         """Offer every method and subscription."""
-        registry.add(
+        registry.add(*self._order_methods(), *self._node_methods(), *self._subscriptions())
+
+    def _order_methods(self) -> tuple[Method, ...]:
+        return (
             Method(
                 name="mesh_addOrders",
                 handler=self.add_orders,
@@ -133,6 +136,10 @@ class MeshRpc:
                     ErrorCase(code=-32000, message="No snapshot found with id: …"),
                 ),
             ),
+        )
+
+    def _node_methods(self) -> tuple[Method, ...]:
+        return (
             Method(
                 name="mesh_getStats",
                 handler=self.get_stats,
@@ -156,6 +163,10 @@ class MeshRpc:
                 result=Result(schema={"type": "null"}),
                 summary="Connect to a peer.",
             ),
+        )
+
+    def _subscriptions(self) -> tuple[Subscription, ...]:
+        return (
             Subscription(
                 namespace="mesh",
                 name="orders",
