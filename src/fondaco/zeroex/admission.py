@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from fondaco.clock import NANOSECONDS, Clock
 from fondaco.store import metadata
 from fondaco.zeroex import capacity, codec, intake, refusals, repository
-from fondaco.zeroex.capacity import SlowCounter, TrimCandidate
+from fondaco.zeroex.capacity import SlowCounter, Trim, TrimCandidate
 from fondaco.zeroex.errors import OrderRejected, RejectionCode
 from fondaco.zeroex.intake import Candidate, Refusal
 from fondaco.zeroex.journal import OrderFact
@@ -118,7 +118,15 @@ class Admission:
         def work(connection: sa.Connection, batch: Batch) -> Admitted:
             return self._store(connection, batch, list(orders), origin, pinned=pinned)
 
-        return await self._ledger.commit(work, after=self._remember)
+        def remember(admitted: Admitted) -> None:
+            for order_hash in admitted.dropped:
+                self._index.discard(order_hash)
+            for order in admitted.new:
+                self._index.add(order.candidate.order_hash, order.candidate.order, is_pinned=pinned)
+            if admitted.max_expiration is not None:
+                self._ceiling.lower(admitted.max_expiration)
+
+        return await self._ledger.commit(work, after=remember)
 
     async def record_refusals(self, refused: Sequence[Refusal], origin: Origin) -> None:
         """Keep why orders were refused, for ``mesh_explain``. Unreadable ones have no name."""
@@ -146,14 +154,6 @@ class Admission:
                 lambda connection, _: metadata.put(connection, MAX_EXPIRATION_KEY, value)
             )
 
-    def _remember(self, admitted: Admitted) -> None:
-        for order_hash in admitted.dropped:
-            self._index.discard(order_hash)
-        for order in admitted.new:
-            self._index.add(order.candidate.order_hash, order.candidate.order)
-        if admitted.max_expiration is not None:
-            self._ceiling.lower(admitted.max_expiration)
-
     def _store(
         self,
         connection: sa.Connection,
@@ -163,20 +163,20 @@ class Admission:
         *,
         pinned: bool,
     ) -> Admitted:
-        dropped: list[OrderHash] = []
+        trim: Trim | None = None
         refused: list[Refusal] = []
-        lowered: int | None = None
-        stored = self._index.count
-        if stored + len(orders) > self._max_orders:
-            try:
-                dropped, lowered = self._make_room(connection, batch, stored, len(orders))
-            except OrderRejected as rejection:
-                room = max(0, self._max_orders - stored)
-                refused = [intake.refuse(order.candidate, rejection) for order in orders[room:]]
-                orders = orders[:room]
-        if lowered is not None and not pinned:
-            refused += [_too_late(o, lowered) for o in orders if _expires_after(o, lowered)]
-            orders = [order for order in orders if not _expires_after(order, lowered)]
+        room = self._max_orders - self._index.count
+        if len(orders) > room:
+            trim = self._make_room(connection, batch, len(orders), pinned=pinned)
+        if trim is not None:
+            room += len(trim.dropped)
+            if not pinned:
+                latest = trim.max_expiration
+                refused = [_too_late(o, latest) for o in orders if _expires_after(o, latest)]
+                orders = [order for order in orders if not _expires_after(order, latest)]
+        room = max(0, room)  # below zero when MAX_ORDERS_IN_STORAGE was lowered
+        refused += [_no_room(order, self._max_orders) for order in orders[room:]]
+        orders = orders[:room]
         new = repository.insert(
             connection,
             [
@@ -196,25 +196,20 @@ class Admission:
             connection,
             [(_added(order, batch.now_ns, origin), _logged(order)) for order in orders],
         )
-        return Admitted(new=orders, refused=refused, dropped=dropped, max_expiration=lowered)
+        return Admitted(
+            new=orders,
+            refused=refused,
+            dropped=[] if trim is None else [row.order_hash for row in trim.dropped],
+            max_expiration=None if trim is None else trim.max_expiration,
+        )
 
     def _make_room(
-        self, connection: sa.Connection, batch: Batch, stored: int, wanted: int
-    ) -> tuple[list[OrderHash], int]:
-        """Drop what expires last; return whose rows are gone and the new maximum.
-
-        Raises:
-            OrderRejected: too many orders are pinned.
-        """
-        target = max(0, min(capacity.trim_target(self._max_orders), self._max_orders - wanted))
-        rows = repository.trim_candidates(connection, max(0, stored - target))
-        trim = capacity.trim(
-            [TrimCandidate(order_hash=r.order_hash, expiration=r.expires_at) for r in rows],
-            stored=stored,
-            target=target,
-        )
-        if trim is None:  # everything stored fits beside the new ones' share
-            return [], self._ceiling.current
+        self, connection: sa.Connection, batch: Batch, wanted: int, *, pinned: bool
+    ) -> Trim | None:
+        """Drop what expires last for *wanted* new orders; None when nothing was dropped."""
+        trim = self._choose(connection, wanted, pinned=pinned)
+        if trim is None:
+            return None
         hashes = [row.order_hash for row in trim.dropped]
         found = repository.find(connection, hashes)
         facts = [
@@ -237,7 +232,27 @@ class Admission:
         sequences = batch.log(connection, facts)
         repository.forget(connection, hashes, last_sequence=sequences[-1])
         metadata.put(connection, MAX_EXPIRATION_KEY, str(trim.max_expiration))
-        return hashes, trim.max_expiration
+        return trim
+
+    def _choose(self, connection: sa.Connection, wanted: int, *, pinned: bool) -> Trim | None:
+        """Return what to drop.
+
+        As many as leave the usual share; where so many are pinned, just enough; where even
+        that cannot be, pinned new orders take what there is, and others wait outside.
+        """
+        stored = self._index.count
+        just_enough = max(0, self._max_orders - wanted)
+        usual = min(capacity.trim_target(self._max_orders), just_enough)
+        rows = [
+            TrimCandidate(order_hash=row.order_hash, expiration=row.expires_at)
+            for row in repository.trim_candidates(connection, max(0, stored - usual))
+        ]
+        for target in (usual, just_enough, *((stored - len(rows),) if pinned else ())):
+            try:
+                return capacity.trim(rows, stored=stored, target=target)
+            except OrderRejected:
+                continue
+        return None
 
 
 def _added(order: Assessed, now_ns: int, origin: Origin) -> OrderFact:
@@ -258,6 +273,15 @@ def _logged(order: Assessed) -> LoggedOrder:
 
 def _expires_after(order: Assessed, maximum: int) -> bool:
     return order.candidate.order.expiration_time_seconds > maximum
+
+
+def _no_room(order: Assessed, capacity: int) -> Refusal:
+    return intake.refuse(
+        order.candidate,
+        OrderRejected(
+            RejectionCode.DATABASE_FULL_OF_ORDERS, f"the node keeps at most {capacity} orders"
+        ),
+    )
 
 
 def _too_late(order: Assessed, maximum: int) -> Refusal:

@@ -52,6 +52,7 @@ from fondaco.zeroex.order import NULL_ADDRESS, OrderHash, ProtocolVersion, Signe
 _STORED = 1
 _REMOVED = 2
 _CONTRACT_SIGNED = 4
+_PINNED = 8
 # Bits of an entry's flags.
 
 
@@ -106,11 +107,23 @@ class WatchIndex:
         self._pending: dict[OrderHash, _Pending] = {}
         self._expiries = Expiries()
         self._count = 0
+        self._removed_count = 0
+        self._pinned_count = 0
 
     @property
     def count(self) -> int:
         """Number of stored orders, removed ones included and pending ones not."""
         return self._count
+
+    @property
+    def removed_count(self) -> int:
+        """How many of them are flagged removed."""
+        return self._removed_count
+
+    @property
+    def pinned_count(self) -> int:
+        """How many of them never make room for others."""
+        return self._pinned_count
 
     def hashes(self) -> list[OrderHash]:
         """Return the stored orders, removed ones included."""
@@ -127,34 +140,48 @@ class WatchIndex:
 
     # -- members ---------------------------------------------------------------
 
-    def add(self, order_hash: OrderHash, order: SignedOrder, *, is_removed: bool = False) -> None:
-        """Watch a stored order. Adding it again only sets its flag.
+    def add(
+        self,
+        order_hash: OrderHash,
+        order: SignedOrder,
+        *,
+        is_removed: bool = False,
+        is_pinned: bool = False,
+    ) -> None:
+        """Watch a stored order. Adding it again only sets whether it is removed.
 
         Args:
             order_hash: its name.
             order: the order.
             is_removed: it is kept, but not on offer.
+            is_pinned: it never makes room for others; only counted here.
         """
         entry = self._entry(order_hash, order)
         if not entry.flags & _STORED:
-            entry.flags |= _STORED
+            entry.flags |= _STORED | (_PINNED if is_pinned else 0)
             self._count += 1
+            self._pinned_count += is_pinned
             self._expiries.add(entry.expiration, order_hash)
         self.set_removed(order_hash, is_removed)
 
     def set_removed(self, order_hash: OrderHash, is_removed: bool) -> None:
         """Note whether a stored order is flagged removed: time acts on it accordingly."""
         entry = self._entries.get(order_hash)
-        if entry is not None:
-            entry.flags = entry.flags | _REMOVED if is_removed else entry.flags & ~_REMOVED
+        if entry is None or not entry.flags & _STORED:
+            return
+        if bool(entry.flags & _REMOVED) is not is_removed:
+            entry.flags ^= _REMOVED
+            self._removed_count += 1 if is_removed else -1
 
     def discard(self, order_hash: OrderHash) -> None:
         """Stop watching an order that is no longer stored; unknown hashes are fine."""
         entry = self._entries.get(order_hash)
         if entry is None or not entry.flags & _STORED:
             return
-        entry.flags &= ~_STORED
         self._count -= 1
+        self._removed_count -= bool(entry.flags & _REMOVED)
+        self._pinned_count -= bool(entry.flags & _PINNED)
+        entry.flags &= ~(_STORED | _REMOVED | _PINNED)
         self._expiries.discard(entry.expiration, order_hash)
         if order_hash not in self._pending:
             self._forget(order_hash, entry)
