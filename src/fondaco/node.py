@@ -25,6 +25,7 @@ from fondaco.chain.contracts import ChainContracts, built_in, parse_custom
 from fondaco.chain.rpc import open_ethereum
 from fondaco.clock import Clock
 from fondaco.config import Config
+from fondaco.errors import StorageError
 from fondaco.identity.keyring import open_identity
 from fondaco.ready import ReadyInfo
 from fondaco.store import metadata
@@ -157,4 +158,8 @@ async def _keep_budget(budget: RpcBudget, database: Database, clock: Clock) -> N
 
 async def _save_budget(budget: RpcBudget, database: Database, clock: Clock) -> None:
     text = msgspec.json.encode(budget.snapshot(clock.now_ns())).decode()
-    await database.write(lambda connection: metadata.put(connection, BUDGET_KEY, text))
+    try:
+        await database.write(lambda connection: metadata.put(connection, BUDGET_KEY, text))
+    except StorageError as problem:
+        # After a crash now the day's count would start too low; no reason to stop today.
+        log.warning("the RPC budget is not saved: %s", problem)

@@ -99,11 +99,20 @@ class ChainFacts:
         if stored is not None:
             return bytes.fromhex(stored)
         await self.verify()
-        data = b""
-        if deployment is not None:
-            data = _abi_bytes(await self._call(deployment, "ZRX_ASSET_DATA()"))
+        data = b"" if deployment is None else await self._ask_zrx_asset_data(deployment)
         await self._database.write(lambda connection: metadata.put(connection, key, data.hex()))
         return data
+
+    async def _ask_zrx_asset_data(self, deployment: Deployment) -> bytes:
+        while True:
+            try:
+                return _abi_bytes(await self._call(deployment, "ZRX_ASSET_DATA()"))
+            except (Unavailable, EndpointError) as problem:
+                await self._wait(problem)
+
+    async def _wait(self, problem: Exception) -> None:
+        log.warning("waiting for the Ethereum endpoint: %s", problem)
+        await self._clock.sleep(RETRY_SECONDS)
 
     async def verify(self) -> None:
         """Check that the endpoint serves the configured chain and contracts; wait until it can.
@@ -122,8 +131,7 @@ class ChainFacts:
                         await self._verify_exchange(version, deployment)
                 self._is_verified = True
             except (Unavailable, EndpointError) as problem:
-                log.warning("waiting for the Ethereum endpoint: %s", problem)
-                await self._clock.sleep(RETRY_SECONDS)
+                await self._wait(problem)
 
     async def _verify_exchange(self, version: ProtocolVersion, deployment: Deployment) -> None:
         answer = await self._call(deployment, _DOMAIN_HASH[version])
@@ -149,6 +157,17 @@ class ChainFacts:
 
 
 def _abi_bytes(answer: bytes) -> bytes:
-    """Return the one dynamic ``bytes`` value in *answer*."""
+    """Return the one dynamic ``bytes`` value in *answer*.
+
+    Raises:
+        Unavailable: *answer* is something else. The contract is known to be an Exchange,
+            so the endpoint answered nonsense.
+    """
     length = int.from_bytes(answer[32:64])
+    if answer[:32] != _ONE_WORD_ON or not 64 + length <= len(answer) <= 64 + length + 31:
+        raise Unavailable(f"ZRX_ASSET_DATA answered {len(answer)} bytes that are not ABI bytes")
     return answer[64 : 64 + length]
+
+
+_ONE_WORD_ON = (32).to_bytes(32, "big")
+# Where the value begins: right behind this head.

@@ -93,10 +93,15 @@ def explain(connection: sa.Connection, order_hash: OrderHash) -> Explanation:
         status=status,
         summary=_SUMMARIES[status],
         steps=[step for _, step in dated],
-        fillable_taker_asset_amount=None if kept is None else str(kept.fillable),
+        fillable_taker_asset_amount=None if kept is None else _amount(kept),
         is_pinned=None if kept is None else kept.is_pinned,
         last_looked_at=None if kept is None else rfc3339(kept.last_updated_ns),
     )
+
+
+def _amount(kept: repository.StoredOrder) -> str:
+    # An order that expired by time keeps its amount in the store; nobody can fill it now.
+    return "0" if kept.is_removed else str(kept.fillable)
 
 
 def _event_step(event: eventlog.LoggedEvent) -> Step:

@@ -22,7 +22,7 @@ NO_HASH = OrderHash(bytes(32))
 """What stands for the hash of something that could not be read as an order."""
 
 MAX_RECEIVED = 1024
-"""Characters of an unreadable order that are sent back to who sent it."""
+"""Bytes of an unreadable order that are sent back to who sent it."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,9 +65,7 @@ def _read_order(
             order_hash=NO_HASH,
             signed_order=msgspec.json.encode(codec.best_effort(text, default_version)),
             rejection=rejection,
-            received=bytes(text[: 4 * MAX_RECEIVED] if isinstance(text, bytes) else text).decode(
-                errors="replace"
-            )[:MAX_RECEIVED],
+            received=bytes(memoryview(text)[:MAX_RECEIVED]).decode(errors="replace"),
         )
     candidate = Candidate(order_hash=order_hash(order), order=order, body=codec.encode_order(order))
     try:

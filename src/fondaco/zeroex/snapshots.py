@@ -8,11 +8,12 @@ its last use as in 0x Mesh (its snapshots were those of LevelDB).
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
 from fondaco.clock import Clock
-from fondaco.errors import NodeError
+from fondaco.errors import NodeError, StorageError
 from fondaco.store.database import Database, Snapshot
 from fondaco.zeroex import search
 from fondaco.zeroex.repository import StoredOrder
@@ -53,21 +54,31 @@ class OrderSnapshot:
         self.last_used = now
         self._held = held
         self._hashes = hashes
+        self._is_closed = False
 
     async def page(self, page: int, per_page: int) -> list[StoredOrder]:
         """Return rows ``page * per_page`` and on; empty past the end.
 
         The cost depends on *per_page* alone: the hashes were listed once.
+
+        Raises:
+            UnknownSnapshot: it has ended since the client's call began.
         """
         width = 32 * per_page
         wanted = self._hashes[page * width : (page + 1) * width]
         if not wanted:
             return []
-        return await self._held.read(
-            lambda connection: search.live_between(connection, wanted[:32], wanted[-32:])
-        )
+        try:
+            return await self._held.read(
+                lambda connection: search.live_between(connection, wanted[:32], wanted[-32:])
+            )
+        except StorageError:
+            if self._is_closed:
+                raise UnknownSnapshot(self.snapshot_id) from None
+            raise
 
     async def close(self) -> None:
+        self._is_closed = True
         await self._held.close()
 
 
@@ -84,7 +95,12 @@ class Snapshots:
     async def create(self) -> OrderSnapshot:
         """Freeze the book as it is now."""
         held = await self._database.open_snapshot()
-        hashes = await held.read(search.live_hashes)
+        try:
+            hashes = await held.read(search.live_hashes)
+        except BaseException:
+            # A client that hangs up here must not take one of the few places for good.
+            await asyncio.shield(held.close())
+            raise
         snapshot = OrderSnapshot(
             self._new_id(),
             held,
