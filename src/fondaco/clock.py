@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import time
 from typing import Protocol
 
@@ -46,6 +47,7 @@ def seconds(now_ns: int) -> int:
     return now_ns // NANOSECONDS
 
 
+@functools.lru_cache(maxsize=16)  # a thousand events of one block have one time
 def rfc3339(now_ns: int) -> str:
     """Return *now_ns* in UTC as RFC 3339 text, as Go's ``time.Time`` is printed in JSON.
 

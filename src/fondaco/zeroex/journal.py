@@ -33,8 +33,8 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True):
     """A Mesh ``OrderEventEndState``."""
     fillable: int
     """Taker base units that can still be exchanged."""
-    contract_events: Sequence[dict[str, object]] | None
-    """What ``contract_events.to_json`` made of the causes; None prints as ``null``."""
+    contract_events: Sequence[msgspec.Raw] | None
+    """What ``contract_events.encode_event`` made of the causes; None prints as ``null``."""
     timestamp_ns: int
     """Submission: the node's time. Otherwise: the time of the block it was read at."""
     block_number: int | None

@@ -67,6 +67,13 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     logged: LoggedOrder
 
 
+class _Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the chain says of an order."""
+
+    logged: LoggedOrder
+    outcome: Outcome
+
+
 class OrderWatcher:
     """Moves stored orders when the chain, or time, moves."""
 
@@ -197,7 +204,10 @@ class OrderWatcher:
         outcomes = await self._assessor.assess(
             [(order_hash, kept.logged.order) for order_hash, kept in orders.items()], head
         )
-        found = dict(zip(orders, outcomes, strict=True))
+        found = {
+            order_hash: _Found(logged=kept.logged, outcome=outcome)
+            for (order_hash, kept), outcome in zip(orders.items(), outcomes, strict=True)
+        }
         await self._ledger.commit(
             lambda connection, batch: _apply(connection, batch, found, causes, head),
             after=self._remember,
@@ -250,34 +260,44 @@ def _load(rows: dict[OrderHash, StoredOrder]) -> dict[OrderHash, _Kept]:
 def _apply(
     connection: sa.Connection,
     batch: Batch,
-    found: dict[OrderHash, Outcome],
+    found: dict[OrderHash, _Found],
     causes: dict[OrderHash, list[ContractEvent]],
     head: Header,
 ) -> list[OrderChange]:
     """Write what the chain's answers mean for the orders as they are stored now."""
-    changes: list[OrderChange] = []
-    facts: list[tuple[OrderFact, LoggedOrder]] = []
-    # Read again: rows may have been trimmed away while the chain was asked.
-    for order_hash, kept in _load(repository.find(connection, found)).items():
+    work = _Work(batch, head)
+    shown = _encoded(causes)
+    # Rows are read again: some may have been trimmed away while the chain was asked. What
+    # was signed cannot have changed, so it is not decoded again.
+    for row in repository.find(connection, found).values():
+        logged = found[row.order_hash].logged
         change = lifecycle.transition(
-            kept.row.fillable,
-            kept.row.is_removed,
-            kept.logged.order.expiration_time_seconds,
-            found[order_hash],
+            row.fillable,
+            row.is_removed,
+            logged.order.expiration_time_seconds,
+            found[row.order_hash].outcome,
             head.timestamp,
         )
-        _write(kept, change, causes[order_hash], head, batch, changes, facts)
-    batch.log(connection, facts)
-    repository.apply(connection, changes)
-    return changes
+        work.add(row, logged, change, shown[row.order_hash])
+    return work.write(connection)
+
+
+def _encoded(
+    causes: dict[OrderHash, list[ContractEvent]],
+) -> dict[OrderHash, list[msgspec.Raw]]:
+    """Return the causes as JSON. One event may touch a thousand orders: it is encoded once."""
+    distinct = {id(event): event for events in causes.values() for event in events}
+    texts = {name: contract_events.encode_event(event) for name, event in distinct.items()}
+    return {
+        order_hash: [texts[id(event)] for event in events] for order_hash, events in causes.items()
+    }
 
 
 def _let_time_pass(
     connection: sa.Connection, batch: Batch, hashes: Iterable[OrderHash], head: Header
 ) -> list[OrderChange]:
     """Expire orders by the time of the newest block alone."""
-    changes: list[OrderChange] = []
-    facts: list[tuple[OrderFact, LoggedOrder]] = []
+    work = _Work(batch, head)
     for kept in _load(repository.find(connection, hashes)).values():
         change = lifecycle.expire(
             kept.row.fillable,
@@ -285,43 +305,52 @@ def _let_time_pass(
             kept.logged.order.expiration_time_seconds,
             head.timestamp,
         )
-        _write(kept, change, (), head, batch, changes, facts)
-    batch.log(connection, facts)
-    repository.apply(connection, changes)
-    return changes
+        work.add(kept.row, kept.logged, change, ())
+    return work.write(connection)
 
 
-def _write(
-    kept: _Kept,
-    change: Transition,
-    causes: Sequence[ContractEvent],
-    head: Header,
-    batch: Batch,
-    changes: list[OrderChange],
-    facts: list[tuple[OrderFact, LoggedOrder]],
-) -> None:
-    if change.is_looked_at:
-        changes.append(
-            OrderChange(
-                order_hash=kept.row.order_hash,
-                fillable=change.fillable,
-                is_removed=change.is_removed,
-                last_updated_ns=batch.now_ns,
+class _Work:
+    """What one transaction changes and tells."""
+
+    def __init__(self, batch: Batch, head: Header) -> None:
+        self._batch = batch
+        self._head = head
+        self._changes: list[OrderChange] = []
+        self._facts: list[tuple[OrderFact, LoggedOrder]] = []
+
+    def add(
+        self,
+        row: StoredOrder,
+        logged: LoggedOrder,
+        change: Transition,
+        causes: Sequence[msgspec.Raw],
+    ) -> None:
+        if change.is_looked_at:
+            self._changes.append(
+                OrderChange(
+                    order_hash=row.order_hash,
+                    fillable=change.fillable,
+                    is_removed=change.is_removed,
+                    last_updated_ns=self._batch.now_ns,
+                )
             )
-        )
-    shown = [contract_events.to_json(cause) for cause in causes]
-    facts += [
-        (
-            OrderFact(
-                order_hash=kept.row.order_hash,
-                end_state=emission.end_state.value,
-                fillable=emission.fillable,
-                contract_events=lifecycle.contract_events_of(emission, shown),
-                timestamp_ns=head.timestamp * NANOSECONDS,
-                block_number=head.number,
-                reason=change.reason.code if change.reason is not None else "",
-            ),
-            kept.logged,
-        )
-        for emission in change.events
-    ]
+        self._facts += [
+            (
+                OrderFact(
+                    order_hash=row.order_hash,
+                    end_state=emission.end_state.value,
+                    fillable=emission.fillable,
+                    contract_events=lifecycle.contract_events_of(emission, causes),
+                    timestamp_ns=self._head.timestamp * NANOSECONDS,
+                    block_number=self._head.number,
+                    reason=change.reason.code if change.reason is not None else "",
+                ),
+                logged,
+            )
+            for emission in change.events
+        ]
+
+    def write(self, connection: sa.Connection) -> list[OrderChange]:
+        self._batch.log(connection, self._facts)
+        repository.apply(connection, self._changes)
+        return self._changes
