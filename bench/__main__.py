@@ -1,57 +1,72 @@
 """``make bench``: run every benchmark, print a table, write JSON.
 
-python -m bench                 all of them
+python -m bench                 all of them, about three minutes
 python -m bench orders store    some of them
 python -m bench --json          one JSON object on standard output, no table
+python -m bench --page          the last figures into docs/benchmarks.md; measures nothing
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib
 import json
 import os
 import platform
 import sys
-from pathlib import Path
+import time
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Figure, rows
+from bench import page
+from bench.figures import HEADINGS, Figure, row
 
 NAMES = ("orders", "fillable", "chain", "store", "add_orders", "get_orders", "revalidate", "fanout")
 """One module of this folder each, in the sequence of ``docs/benchmarks.md``."""
 
-RESULTS = Path(__file__).parent / "results" / "latest.json"
+MIN_WIDTH = 120
+"""Columns of the table where the terminal is narrower, or there is none."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--page", action="store_true", help="put the last figures of all into docs/benchmarks.md"
+    )
     arguments = parser.parse_args()
+    if arguments.page:
+        page.write()
+        return
     console = Console(stderr=arguments.json)
+    console.width = max(console.width, MIN_WIDTH)
+    started = time.perf_counter()
     figures: dict[str, list[Figure]] = {}
     for name in arguments.names or NAMES:
         console.print(f"measuring {name} …", style="dim")
         figures[name] = importlib.import_module(f"bench.{name}").measure()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     document = {
-        "machine": machine,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": (
+            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+        ),
+        "seconds": round(time.perf_counter() - started),
         "figures": {name: [f.as_json() for f in found] for name, found in figures.items()},
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=1))
+    page.keep(document, is_complete=not arguments.names)
     if arguments.json:
         json.dump(document, sys.stdout, indent=1)
         return
-    table = Table(title=f"Fondaco on {machine}")
-    for heading in ("figure", "measured", "range", "floor", "ratio", "target", ""):
-        table.add_column(heading)
+    table = Table(title=f"Fondaco on {document['machine']}")
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=heading in ("ratio", ""))
     for found in figures.values():
-        for row in rows(found):
-            table.add_row(*row)
+        for figure in found:
+            table.add_row(*row(figure.as_json()))
+        table.add_section()
     console.print(table)
 
 

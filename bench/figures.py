@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,10 @@ class Figure:
 
     def as_json(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "ratio": self.ratio}
+
+
+HEADINGS = ("figure", "measured", "range", "floor", "ratio", "target", "")
+"""Of the columns of ``row``."""
 
 
 def median_of(runs: int, measure: Callable[[], float]) -> tuple[float, tuple[float, float]]:
@@ -58,25 +62,37 @@ def interleaved(
     )
 
 
-def rows(figures: Sequence[Figure]) -> list[list[str]]:
-    """Return the table: name, value, range, floor, ratio, target, verdict."""
+async def taking_turns(
+    runs: int, measures: Mapping[str, Callable[[], Awaitable[float]]]
+) -> dict[str, list[float]]:
+    """Measure all of *measures* in turn, *runs* times after one warm-up; values ascending."""
+    values: dict[str, list[float]] = {name: [] for name in measures}
+    for run in range(runs + 1):
+        for name, measure in measures.items():
+            value = await measure()
+            if run:
+                values[name].append(value)
+    return {name: sorted(found) for name, found in values.items()}
 
-    def number(value: float | None) -> str:
-        if value is None:
-            return ""
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
 
+def row(figure: Mapping[str, object]) -> list[str]:
+    """Return a line of the table from a figure's JSON form, in the sequence of HEADINGS."""
+    spread = figure["spread"]
+    is_reached = figure["reached"]
     return [
-        [
-            figure.name,
-            f"{number(figure.value)} {figure.unit}",
-            ""
-            if figure.spread is None
-            else f"{number(figure.spread[0])} to {number(figure.spread[1])}",
-            f"{number(figure.floor)} {figure.floor_name}".strip(),
-            "" if figure.ratio is None else f"{figure.ratio:.2f}",
-            figure.target,
-            {True: "reached", False: "missed", None: ""}[figure.reached],
-        ]
-        for figure in figures
+        str(figure["name"]),
+        f"{_number(figure['value'])} {figure['unit']}".strip(),
+        " to ".join(map(_number, spread)) if isinstance(spread, Sequence) else "",
+        f"{_number(figure['floor'])} {figure['floor_name']}".strip(),
+        _number(figure["ratio"], places=2),
+        str(figure["target"]),
+        "" if is_reached is None else "reached" if is_reached else "missed",
     ]
+
+
+def _number(value: object, places: int = 0) -> str:
+    if not isinstance(value, int | float):
+        return ""
+    if places:
+        return f"{value:.{places}f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"

@@ -40,8 +40,15 @@ class RunningNode:
 
     def memory_mb(self) -> float:
         """Resident memory of the main process."""
+        return self._memory("VmRSS:")
+
+    def peak_memory_mb(self) -> float:
+        """The most it ever was."""
+        return self._memory("VmHWM:")
+
+    def _memory(self, which: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(which):
                 return int(line.split()[1]) / 1024
         raise RuntimeError(f"no memory figure for process {self.pid}")
 
