@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fondaco.clock import Clock
+from fondaco.node import DATABASE_NAME
 from fondaco.zeroex.order import ProtocolVersion
 from support.market import Market
 from support.mesh_socket import open_socket
@@ -42,15 +44,16 @@ def settings(market: Market) -> dict[str, str]:
 
 @pytest.fixture
 def open_scene(market: Market, settings: dict[str, str], tmp_path: Path) -> OpenScene:
-    """Opens a scene whose node has further settings."""
+    """Opens a scene whose node has further settings, or another clock."""
 
     @contextlib.asynccontextmanager
-    async def opened(**more: str) -> AsyncIterator[Scene]:
+    async def opened(clock: Clock | None = None, **more: str) -> AsyncIterator[Scene]:
         async with (
-            node_in_process(settings | more, data_dir=tmp_path / "node") as node,
+            node_in_process(settings | more, data_dir=tmp_path / "node", clock=clock) as node,
             open_socket(node.rpc) as client,
         ):
-            yield Scene(market, client, await client.subscribe())
+            database = tmp_path / "node" / DATABASE_NAME
+            yield Scene(market, client, await client.subscribe(), database)
 
     return opened
 

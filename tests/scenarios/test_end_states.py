@@ -36,7 +36,7 @@ async def test_added_filled_fully_filled(scene: Scene, version: ProtocolVersion)
     await scene.do(actions.fill(order, scene.taker, 30))
     assert await scene.brief() == [("FULLY_FILLED", "0", [FILL, TRANSFER])]
     assert await scene.client.book() == {}
-    assert await scene.stored(order) == ("removed", "0")
+    assert scene.stored(order) == ("removed", 0)
 
 
 async def test_two_fills_in_one_block_are_one_event(scene: Scene, version: ProtocolVersion) -> None:
@@ -53,7 +53,7 @@ async def test_cancelled(scene: Scene, version: ProtocolVersion) -> None:
     await scene.events()
     await scene.do(actions.cancel(order))
     assert await scene.brief() == [("CANCELLED", "0", [CANCEL])]
-    assert await scene.stored(order) == ("removed", "0")
+    assert scene.stored(order) == ("removed", 0)
 
 
 async def test_cancelled_up_to_a_salt(scene: Scene, version: ProtocolVersion) -> None:
@@ -85,7 +85,7 @@ async def test_unfunded_and_added_again(scene: Scene, version: ProtocolVersion) 
     await scene.add(order)
     await scene.do(send_away(scene, 10**24 - 99))
     assert await scene.brief() == [("UNFUNDED", "0", [TRANSFER])]
-    assert await scene.stored(order) == ("removed", "0")
+    assert scene.stored(order) == ("removed", 0)
     refused = await scene.client.add(order)
     assert refused["accepted"] == []
     assert codes(refused["rejected"]) == ["OrderAlreadyStoredAndUnfillable"]
@@ -122,7 +122,7 @@ async def test_expired_by_time_alone(scene: Scene, version: ProtocolVersion) -> 
     await scene.control.mine()
     assert await scene.brief() == [("EXPIRED", "0", None)]
     # Its amount is kept: time may go back.
-    assert await scene.stored(order) == ("removed", "40")
+    assert scene.stored(order) == ("removed", 40)
     assert await scene.client.book() == {name_of(later): "40"}
 
 
@@ -138,7 +138,7 @@ async def test_unexpired_when_time_goes_back(scene: Scene, version: ProtocolVers
     await scene.control.set_next_timestamp(now + 10)
     await scene.control.mine()
     assert await scene.brief() == [("UNEXPIRED", "40", None)]
-    assert await scene.stored(order) == ("live", "40")
+    assert scene.stored(order) == ("live", 40)
 
 
 async def test_more_and_less_of_it_can_be_delivered(
@@ -242,10 +242,10 @@ async def test_invalid_when_a_wallet_changes_its_mind(
 
     await scene.do(actions.call(scene.taker, wallet, SET_REFUSING, True))
     assert await scene.events() == []
-    assert await scene.stored(order) == ("live", "40")
+    assert scene.stored(order) == ("live", 40)
     await scene.do(touch)
     assert await scene.brief() == [("INVALID", "0", [TRANSFER])]
-    assert await scene.stored(order) == ("removed", "0")
+    assert scene.stored(order) == ("removed", 0)
 
     await scene.do(actions.call(scene.taker, wallet, SET_REFUSING, False), touch)
     assert await scene.brief() == [("ADDED", "40", [TRANSFER])]

@@ -11,7 +11,11 @@ means that nothing was told, not that nothing has been told yet.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from fondaco.clock import NANOSECONDS, rfc3339
@@ -46,7 +50,10 @@ Brief = tuple[str, str, list[str] | None]
 class Scene:
     """Everything a scenario needs. Made by the ``scene`` fixture."""
 
-    def __init__(self, market: Market, client: MeshSocket, watching: Subscription) -> None:
+    def __init__(
+        self, market: Market, client: MeshSocket, watching: Subscription, database: Path
+    ) -> None:
+        self._database = database
         self.market = market
         self.client = client
         self.watching = watching
@@ -112,10 +119,26 @@ class Scene:
         """Return what was told since the last look, in brief."""
         return [brief(event) for event in await self.events()]
 
-    async def stored(self, order: SignedOrder) -> tuple[str, str]:
-        """Return what ``mesh_explain`` says of an order: status and amount."""
-        explained = await self.client.call("mesh_explain", name_of(order))
-        return explained["status"], explained["fillableTakerAssetAmount"]
+    async def looked_at_again(self, order: SignedOrder, cause: Callable[[], None]) -> None:
+        """Do what has an order looked at though no block touched it; return once it was."""
+        name = name_of(order)
+        before = (await self.client.call("mesh_explain", name))["lastLookedAt"]
+        cause()
+        async with asyncio.timeout(PATIENCE):
+            while (await self.client.call("mesh_explain", name))["lastLookedAt"] == before:
+                pass
+
+    def stored(self, order: SignedOrder) -> tuple[str, int] | None:
+        """Return how an order stands in the database, with its amount; None: it is not there.
+
+        Read from the file, since no client is shown the amount of an expired order.
+        """
+        with contextlib.closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as at:
+            row = at.execute(
+                "SELECT is_removed, fillable FROM zeroex_orders WHERE order_hash = ?",
+                (order_hash(order),),
+            ).fetchone()
+        return None if row is None else ("removed" if row[0] else "live", int.from_bytes(row[1]))
 
 
 def name_of(order: SignedOrder) -> str:
