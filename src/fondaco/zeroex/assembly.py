@@ -114,7 +114,12 @@ async def open_zeroex(
     feed = await open_feed(database)
     ledger.tell(publisher(feed))
     watcher = OrderWatcher(
-        blocks=blocks, index=index, assessor=assessor, database=database, ledger=ledger
+        blocks=blocks,
+        index=index,
+        assessor=assessor,
+        database=database,
+        ledger=ledger,
+        clock=clock,
     )
     admission = Admission(
         ledger=ledger,
@@ -138,15 +143,15 @@ async def open_zeroex(
             default_version=ProtocolVersion.V3 if contracts.v3 else ProtocolVersion.V2,
         )
         stats = NodeStats(
-            database=database,
+            book=index,
             blocks=_Progress(watcher, blocks),
+            watcher=watcher,
             budget=client.budget,
             clock=clock,
             contracts=contracts,
             schema=schema,
             peer_id=peer_id,
             max_expiration=lambda: ceiling.current,
-            waiting=lambda: watcher.due_count,
             feed=lambda: (feed.subscriber_count, feed.last),
         )
         housekeeping = Housekeeping(
@@ -177,7 +182,12 @@ async def open_zeroex(
 def _fill_index(index: WatchIndex, connection: sa.Connection) -> None:
     for rows in repository.iterate(connection):
         for row in rows:
-            index.add(row.order_hash, codec.decode_order(row.body), is_removed=row.is_removed)
+            index.add(
+                row.order_hash,
+                codec.decode_order(row.body),
+                is_removed=row.is_removed,
+                is_pinned=row.is_pinned,
+            )
 
 
 def _stored_ceiling(connection: sa.Connection) -> int | None:

@@ -245,7 +245,7 @@ class MeshRpc:
 
     async def get_stats(self, session: Session) -> Stats:
         """``mesh_getStats``."""
-        return await self._stats.get()
+        return self._stats.get()
 
     async def explain(self, session: Session, order_hash: str) -> Explanation:
         """``mesh_explain [orderHash]``."""

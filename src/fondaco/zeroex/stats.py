@@ -15,8 +15,6 @@ from fondaco.chain.budget import RpcBudget
 from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
 from fondaco.clock import Clock, rfc3339
-from fondaco.store.database import Database
-from fondaco.zeroex import repository
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.order_filter import CustomSchema, pubsub_topic, rendezvous_points
 
@@ -57,6 +55,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What the last poll failed of; null when it did not."""
     ordersWaitingForChain: int
     """Stored orders that something has touched and that could not be looked at yet."""
+    ordersWaitingBecause: str | None
+    """What the endpoint or the disk said to the last attempt; null when none waits."""
     subscribers: int
     lastSequence: int
     """Sequence of the newest order event: what to give as ``since`` later."""
@@ -75,32 +75,56 @@ class BlockState(Protocol):
     def last_error(self) -> str | None: ...
 
 
+class BookState(Protocol):
+    """What is asked of the book. ``watch_index.WatchIndex`` counts as it goes: the store
+    would walk all orders for it."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def removed_count(self) -> int: ...
+
+    @property
+    def pinned_count(self) -> int: ...
+
+
+class WatchState(Protocol):
+    """What is asked of the order watcher."""
+
+    @property
+    def due_count(self) -> int: ...
+
+    @property
+    def last_error(self) -> str | None: ...
+
+
 class NodeStats:
     """Puts the statistics together."""
 
     def __init__(
         self,
         *,
-        database: Database,
+        book: BookState,
         blocks: BlockState,
+        watcher: WatchState,
         budget: RpcBudget,
         clock: Clock,
         contracts: ChainContracts,
         schema: CustomSchema,
         peer_id: str,
         max_expiration: Callable[[], int],
-        waiting: Callable[[], int],
         feed: Callable[[], tuple[int, int]],
     ) -> None:
         """*feed* returns the number of subscribers and the last sequence."""
-        self._database = database
+        self._book = book
         self._blocks = blocks
+        self._watcher = watcher
         self._budget = budget
         self._clock = clock
         self._chain_id = contracts.chain_id
         self._peer_id = peer_id
         self._max_expiration = max_expiration
-        self._waiting = waiting
         self._feed = feed
         # v3 first: with both versions on, the single-valued fields are v3's.
         versions = [
@@ -116,9 +140,9 @@ class NodeStats:
             point for v in versions for point in rendezvous_points(v, self._chain_id, schema)
         ]
 
-    async def get(self) -> Stats:
+    def get(self) -> Stats:
         """Return the statistics of this moment."""
-        counts = await self._database.read(repository.counts)
+        book = self._book
         budget = self._budget.snapshot(self._clock.now_ns())
         head = self._blocks.head
         subscribers, last_sequence = self._feed()
@@ -137,16 +161,17 @@ class NodeStats:
                 else LatestBlock(number=head.number, hash=f"0x{head.hash.hex()}")
             ),
             numPeers=0,
-            numOrders=counts.live,
-            numOrdersIncludingRemoved=counts.kept,
-            numPinnedOrders=counts.pinned,
+            numOrders=book.count - book.removed_count,
+            numOrdersIncludingRemoved=book.count,
+            numPinnedOrders=book.pinned_count,
             maxExpirationTime=str(self._max_expiration()),
             startOfCurrentUTCDay=rfc3339(budget.start_of_utc_day_ns),
             ethRPCRequestsSentInCurrentUTCDay=budget.sent_today,
             ethRPCRateLimitExpiredRequests=budget.expired,
             ethRPCSecondsSinceLastAnswer=round(self._blocks.staleness, 3),
             ethRPCLastError=self._blocks.last_error,
-            ordersWaitingForChain=self._waiting(),
+            ordersWaitingForChain=self._watcher.due_count,
+            ordersWaitingBecause=self._watcher.last_error,
             subscribers=subscribers,
             lastSequence=last_sequence,
         )

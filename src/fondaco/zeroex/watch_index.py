@@ -217,6 +217,11 @@ class WatchIndex:
                 self._forget(order_hash, entry)
         return pending.touched_by
 
+    @property
+    def is_pending_touched(self) -> bool:
+        """Whether something has touched an order that is still pending."""
+        return any(pending.touched_by is not None for pending in self._pending.values())
+
     def mark_pending_dirty(self) -> None:
         """Have every pending order looked at again: blocks were passed over unseen."""
         for pending in self._pending.values():

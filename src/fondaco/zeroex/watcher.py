@@ -7,43 +7,64 @@
                                                                |
                                                      ledger: rows, log, blocks seen -- tell
 
-The blocks are stored with what they changed, in one transaction: after a kill at any
-moment the node goes on from the last block whose effects are in the book. What could
-not be looked at, since the endpoint is away, stays on the list and is looked at again;
-blocks are stored as seen only when nothing is left of them.
+The blocks are stored after what they changed: after a kill at any moment the node goes
+on from the last block whose effects are all in the book, and looking twice changes
+nothing. What could not be looked at or written, since the endpoint is away or the disk
+is full, stays on the list and is looked at again; blocks are stored as seen only when
+nothing is left of them. Time acts on the other orders meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
 from fondaco.chain.blocks import BlockBatch
 from fondaco.chain.headers import BlockEventKind, Header, RetainedBlock
-from fondaco.clock import NANOSECONDS
+from fondaco.chain.logs import Log
+from fondaco.clock import NANOSECONDS, Clock
 from fondaco.errors import StorageError, Unavailable
 from fondaco.store import blocks as stored_blocks
 from fondaco.store.database import Database
 from fondaco.zeroex import blockrows, codec, contract_events, lifecycle, repository
 from fondaco.zeroex.assessor import ORDERS_PER_READ
 from fondaco.zeroex.contract_events import ContractEvent
+from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.journal import OrderFact
 from fondaco.zeroex.ledger import Batch, Ledger, LoggedOrder
-from fondaco.zeroex.lifecycle import Outcome, Transition
+from fondaco.zeroex.lifecycle import Outcome, Rejected, Transition
 from fondaco.zeroex.order import OrderHash
 from fondaco.zeroex.repository import OrderChange, StoredOrder
 from fondaco.zeroex.service import OrderAssessor
 from fondaco.zeroex.watch_index import WatchIndex
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-"""Pause before orders are looked at again after the endpoint failed."""
+"""Pause before orders are looked at again after the endpoint or the disk failed. It
+doubles with each failure; a new block is always a reason to try at once."""
+
+MAX_RETRY_SECONDS = 16.0
+"""Longest such pause: a disk that has room again, or an endpoint on a chain without new
+blocks, is not left waiting for longer."""
+
+TRIES_ALONE = 8
+"""Looks at an order whose own question (a contract's signature, an exotic asset) got no
+answer although others did. Then it waits for the next event or the cleanup: a contract
+written to make calls fail must not cost a call a second for ever."""
+
+LOGS_AT_ONCE = 500
+"""Logs, or orders, dealt with before the event loop may do something else: about 2 ms."""
 
 
 class Blocks(Protocol):
@@ -85,19 +106,24 @@ class OrderWatcher:
         assessor: OrderAssessor,
         database: Database,
         ledger: Ledger,
+        clock: Clock,
     ) -> None:
         self._blocks = blocks
         self._index = index
         self._assessor = assessor
         self._database = database
         self._ledger = ledger
+        self._clock = clock
         self._due: dict[OrderHash, list[ContractEvent]] = {}
+        self._tries: Counter[OrderHash] = Counter()
         self._by_time: set[OrderHash] = set()
         self._head: Header | None = None
         self._retained: tuple[RetainedBlock, ...] = ()
         self._wake = asyncio.Event()
         self._last_timestamp = 0
         self._is_unsaved = False
+        self._pause = RETRY_SECONDS
+        self._last_error: str | None = None
         self.caught_up = asyncio.Event()
         """Set once every stored order is known to be current at some block."""
 
@@ -114,6 +140,11 @@ class OrderWatcher:
     def due_count(self) -> int:
         """Orders that wait to be looked at, or for time to act on them."""
         return len(self._due.keys() | self._by_time)
+
+    @property
+    def last_error(self) -> str | None:
+        """What kept the last look from its end; None when nothing did."""
+        return self._last_error
 
     def look_again(self, touched: Mapping[OrderHash, Sequence[ContractEvent]]) -> None:
         """Look at orders at the next opportunity, listing these events as the cause."""
@@ -132,14 +163,7 @@ class OrderWatcher:
         next_batch = asyncio.ensure_future(self._blocks.next_batch())
         try:
             while True:
-                wake = asyncio.ensure_future(self._wake.wait())
-                is_waiting = bool(self._due or self._by_time or self._is_unsaved)
-                await asyncio.wait(
-                    (next_batch, wake),
-                    timeout=RETRY_SECONDS if is_waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                wake.cancel()
+                await self._until_work(next_batch)
                 self._wake.clear()
                 if next_batch.done():
                     batch = next_batch.result()
@@ -150,30 +174,43 @@ class OrderWatcher:
         finally:
             next_batch.cancel()
 
+    async def _until_work(self, next_batch: asyncio.Future[BlockBatch]) -> None:
+        """Return when there are blocks, orders to look at, or it is time to try again."""
+        others: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wake.wait())]
+        if self._due or self._by_time or self._is_unsaved:
+            others.append(asyncio.ensure_future(self._clock.sleep(self._pause)))
+        try:
+            await asyncio.wait((next_batch, *others), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in others:
+                task.cancel()
+
     async def _take(self, batch: BlockBatch) -> None:
         head = self._blocks.head
         if head is None:
             return
-        self._note(batch, head)
+        await self._note(batch, head)
         await self._look()
 
-    def _note(self, batch: BlockBatch, head: Header) -> None:
-        """Put on the list whatever *batch* may have moved. Does not wait: see ``service``."""
+    async def _note(self, batch: BlockBatch, head: Header) -> None:
+        """Put on the list whatever *batch* may have moved.
+
+        The loop goes on in between. An order that comes in then is not missed: it was
+        added to the index before *head* was set and is found there, or it is read at
+        *head* and knows what happened.
+        """
         # Kept from this moment: later blocks must not be stored as seen with these.
         self._head, self._retained = head, self._blocks.retained
-        events = [
-            decoded
-            for block in batch.events
-            for entry in block.logs
-            if (decoded := contract_events.decode_event(entry, self._index)) is not None
-        ]
-        for order_hash, touching in self._index.affected(events).items():
-            self._due.setdefault(order_hash, []).extend(touching)
+        for block in batch.events:
+            for logs in _slices(block.logs):
+                await self._note_logs(logs)
         if batch.gap_too_large:
             log.info("every order is looked at", extra={"orders": self._index.count})
             self._index.mark_pending_dirty()
-            for order_hash in self._index.hashes():
-                self._due.setdefault(order_hash, [])
+            for hashes in _slices(self._index.hashes()):
+                for order_hash in hashes:
+                    self._due.setdefault(order_hash, [])
+                await asyncio.sleep(0)
         self._by_time.update(self._index.expired(head.timestamp))
         if head.timestamp < self._last_timestamp:
             # Some of them were looked at after they had expired: only a look tells.
@@ -184,16 +221,47 @@ class OrderWatcher:
         if any(event.kind is BlockEventKind.REMOVED for event in batch.events):
             log.info("blocks left the chain", extra={"head": head.number})
 
+    async def _note_logs(self, logs: Iterable[Log]) -> None:
+        events = [
+            decoded
+            for entry in logs
+            if (decoded := contract_events.decode_event(entry, self._index)) is not None
+        ]
+        for order_hash, touching in self._index.affected(events).items():
+            self._due.setdefault(order_hash, []).extend(touching)
+        await asyncio.sleep(0)
+
     async def _look(self) -> None:
         """Look at everything on the list; what the chain or the disk refuses stays on it."""
+        problem: str | None = None
+        tried: set[OrderHash] = set()
         try:
-            while self._due:
-                await self._look_at(list(self._due)[:ORDERS_PER_READ])
+            try:
+                while hashes := self._next_due(tried):
+                    tried.update(hashes)
+                    problem = await self._look_at(hashes) or problem
+            except Unavailable as failure:
+                problem = str(failure)
             await self._finish()
-        except (Unavailable, StorageError) as problem:
+        except StorageError as failure:
+            problem = str(failure)
+        self._last_error = problem
+        if problem is None:
+            self._pause = RETRY_SECONDS
+        else:
+            self._pause = min(2 * self._pause, MAX_RETRY_SECONDS)
             log.warning("orders wait: %s", problem, extra={"due": self.due_count})
 
-    async def _look_at(self, hashes: Sequence[OrderHash]) -> None:
+    def _next_due(self, tried: set[OrderHash]) -> list[OrderHash]:
+        fresh = (order_hash for order_hash in self._due if order_hash not in tried)
+        return list(itertools.islice(fresh, ORDERS_PER_READ))
+
+    async def _look_at(self, hashes: Sequence[OrderHash]) -> str | None:
+        """Look at the orders *hashes*; return why some of them must be looked at again.
+
+        Raises:
+            Unavailable, StorageError: all of them must.
+        """
         head = self._head
         if head is None:
             raise Unavailable("no block has been seen yet")
@@ -212,8 +280,24 @@ class OrderWatcher:
             lambda connection, batch: _apply(connection, batch, found, causes, head),
             after=self._remember,
         )
+        problem: str | None = None
         for order_hash in hashes:
-            self._done_with(order_hash, len(causes[order_hash]))
+            looked = found.get(order_hash)
+            unsure = None if looked is None else _unanswered(looked.outcome)
+            if unsure is not None and self._may_try_again(order_hash):
+                problem = unsure
+            else:
+                self._done_with(order_hash, len(causes[order_hash]))
+                if unsure is None:
+                    self._by_time.discard(order_hash)
+        return problem
+
+    def _may_try_again(self, order_hash: OrderHash) -> bool:
+        self._tries[order_hash] += 1
+        if self._tries[order_hash] < TRIES_ALONE:
+            return True
+        log.warning("an order is left to the cleanup", extra={"order_hash": order_hash.hex()})
+        return False
 
     def _done_with(self, order_hash: OrderHash, looked_at: int) -> None:
         """Take an order off the list, unless blocks touched it again meanwhile."""
@@ -222,30 +306,51 @@ class OrderWatcher:
             self._due[order_hash] = later
         else:
             del self._due[order_hash]
-        self._by_time.discard(order_hash)
+        self._tries.pop(order_hash, None)
 
     def _remember(self, changes: Iterable[OrderChange]) -> None:
         for change in changes:
             self._index.set_removed(change.order_hash, change.is_removed)
 
     async def _finish(self) -> None:
-        """Let time act on the rest, and store the blocks as seen."""
-        if self._head is not None and (self._is_unsaved or self._by_time):
-            await self._store_progress(self._head)
-        self.caught_up.set()
+        """Let time act on the rest; store the blocks as seen when nothing is left of them.
 
-    async def _store_progress(self, head: Header) -> None:
-        by_time = list(self._by_time)
-        rows = blockrows.to_rows(self._retained)
+        Raises:
+            StorageError: what was not done is done next time.
+        """
+        head, retained = self._head, self._retained
+        if head is None:
+            return
+        # A touched order that is just being stored comes to the list when it is: until
+        # then a kill must find the blocks that touched it unseen.
+        is_done = not self._due and not self._index.is_pending_touched
+        by_time = [order_hash for order_hash in self._by_time if order_hash not in self._due]
+        for start in range(0, len(by_time), ORDERS_PER_READ):
+            part = by_time[start : start + ORDERS_PER_READ]
+            await self._ledger.commit(
+                partial(_let_time_pass, hashes=part, head=head), after=self._remember
+            )
+            self._by_time.difference_update(part)
+        if is_done and self._is_unsaved:
+            rows = await asyncio.to_thread(blockrows.to_rows, retained)
+            await self._ledger.commit(
+                lambda connection, _: stored_blocks.save_retained(connection, rows)
+            )
+            self._is_unsaved = False
+        if is_done:
+            self.caught_up.set()
 
-        def work(connection: sa.Connection, batch: Batch) -> list[OrderChange]:
-            changes = _let_time_pass(connection, batch, by_time, head)
-            stored_blocks.save_retained(connection, rows)
-            return changes
 
-        await self._ledger.commit(work, after=self._remember)
-        self._by_time.difference_update(by_time)
-        self._is_unsaved = False
+def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), LOGS_AT_ONCE):
+        yield items[start : start + LOGS_AT_ONCE]
+
+
+def _unanswered(outcome: Outcome) -> str | None:
+    """Return what kept the endpoint from telling; None when it told."""
+    if isinstance(outcome, Rejected) and outcome.code is RejectionCode.ETH_RPC_REQUEST_FAILED:
+        return outcome.detail or outcome.code.message
+    return None
 
 
 def _load(rows: dict[OrderHash, StoredOrder]) -> dict[OrderHash, _Kept]:
