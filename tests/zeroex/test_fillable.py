@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,63 +20,27 @@ from fondaco.zeroex.asset_data import (
     decode,
     encode,
 )
-from fondaco.zeroex.codec import decode_order
 from fondaco.zeroex.eip712 import order_hash
 from fondaco.zeroex.fillable import OrderState, plan
 from fondaco.zeroex.order import Address, OrderHash, ProtocolVersion, SignedOrder
 from support.chain_words import CONTRACTS, MAX, NOW, PROXIES, ZRX_ASSET, World
+from support.recorded_chain import RECORDED, recorded_order, world_of
 
-VECTORS = Path(__file__).parent.parent / "vectors"
 V2, V3 = ProtocolVersion.V2, ProtocolVersion.V3
 
 
-def recorded_world(version: ProtocolVersion) -> World:
-    """The chain on which the on-chain vectors were recorded, by their own notes."""
-    world = World()
-    maker = bytes.fromhex("6ecbe1db9ef729cbe972c83fb886247691fb6beb")
-    erc721 = bytes.fromhex("07f96aa816c1f244cbc6ef114bb2b023ba54a2eb")
-    erc1155 = bytes.fromhex("038f9b392fb9a9676dbaddf78ea5fdbf6c7d9710")
-    proxies = PROXIES[version]
-    assert proxies
-    world.erc20(ZRX, maker, 850, MAX)
-    world.erc721(erc721, 7, maker, proxies.erc721_proxy)
-    world.erc721(erc721, 8, maker)
-    world.erc1155(erc1155, maker, 1 << 128, 50)
-    world.approve_for_all(erc1155, maker, proxies.erc1155_proxy)
-    return world
+RECORDED_CASES = [
+    pytest.param(version, case, id=f"v{version}: {case['note']}")
+    for version, cases in RECORDED.items()
+    for case in cases
+    if case.get("decoded")
+]
 
 
-# A few cases have a maker of their own; what he holds is in the note.
-OTHER_STOCK = {
-    "no balance and no allowance": None,
-    "WETH maker, makerFee 10 ZRX covered by 20 ZRX": {WETH: 100, ZRX: 20},
-    "salt one above it": {WETH: 990},
-}
-
-
-def onchain_cases() -> list[Any]:
-    return [
-        pytest.param(ProtocolVersion[name.upper()], case, id=f"{name}: {case['note']}")
-        for name in ("v2", "v3")
-        for case in json.loads((VECTORS / f"mesh_onchain_{name}_vectors.json").read_text())[
-            "getOrderRelevantStates"
-        ]["cases"]
-        if case.get("decoded")
-    ]
-
-
-@pytest.mark.parametrize(("version", "case"), onchain_cases())
+@pytest.mark.parametrize(("version", "case"), RECORDED_CASES)
 def test_recorded_answer_of_dev_utils(version: ProtocolVersion, case: dict[str, Any]) -> None:
-    order = decode_order(json.dumps(case["signedOrder"]).encode())
-    world, note, decoded = recorded_world(version), case["note"], case["decoded"]
-    world.fill(order_hash(order), int(decoded["orderTakerAssetFilledAmount"]))
-    if note == "cancelled":
-        world.cancel(order_hash(order))
-    for token, balance in (OTHER_STOCK.get(note) or {}).items():
-        world.erc20(token, order.maker_address, balance, MAX)
-    if note == "salt one above it":
-        world.epoch(order.maker_address, order.sender_address, order.salt)
-    state = world.state(order)
+    order, decoded = recorded_order(case), case["decoded"]
+    state = world_of(version, case).state(order)
     assert state.status == decoded["orderStatus"]
     assert state.filled == int(decoded["orderTakerAssetFilledAmount"])
     # DevUtils v2 computes an amount whatever the status; v3's rule is 0.
