@@ -91,7 +91,7 @@ OUTSIDE = frozenset({
 HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("api/*", "chain/*", "devnet/*", "testing/*"),
     "alembic": ("store/*",),
-    "coincurve": ("zeroex/signatures.py", "devnet/*", "testing/*"),
+    "coincurve": ("identity/signatures.py", "zeroex/signatures.py", "devnet/*", "testing/*"),
     "jsonschema_rs": ("zeroex/*",),
     "msgspec": ("*",),
     "rich": ("cli.py", "cli/*", "devnet/*"),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fondaco.identity.keys import IdentityKey
-from fondaco.identity.names import InvalidPeerId, peer_id, public_key_of
+from fondaco.identity.names import (
+    InvalidPeerId,
+    peer_id,
+    protobuf_public_key,
+    public_key_in,
+    public_key_of,
+    raw_peer_id,
+    spell_peer_id,
+)
 
 NAME = "16Uiu2HAmGd949LwaV4KNvK2WDSiMVy7xEmW983VH75CMmefmMpP7"
 
@@ -46,3 +54,26 @@ def test_only_compressed_points_have_names() -> None:
     for wrong in (b"", b"\x04" + b"\x01" * 32, b"\x02" * 32, b"\x02" * 34):
         with pytest.raises(ValueError, match="compressed"):
             peer_id(wrong)
+
+
+def test_bytes_and_text_name_the_same_peer() -> None:
+    key = public_key_of(NAME)
+    raw = raw_peer_id(key)
+    assert spell_peer_id(raw) == NAME
+    assert public_key_in(raw) == key
+    assert raw == bytes.fromhex("0025") + protobuf_public_key(key)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(raw_peer_id(public_key_of(NAME))[:-1], id="one short"),
+        pytest.param(raw_peer_id(public_key_of(NAME)) + b"\0", id="one long"),
+        pytest.param(bytes.fromhex("002408011220") + bytes(33), id="ed25519"),
+        pytest.param(bytes.fromhex("1220") + bytes(32), id="sha256 of a long key"),
+    ],
+)
+def test_bytes_that_contain_no_secp256k1_key(raw: bytes) -> None:
+    with pytest.raises(InvalidPeerId):
+        public_key_in(raw)

@@ -14,7 +14,7 @@ import binascii
 from typing import NoReturn, final
 
 from fondaco.errors import NodeError
-from fondaco.identity import names
+from fondaco.identity import names, signatures
 from fondaco.identity.libwally import wallycore
 
 HARDENED = 2**31
@@ -77,6 +77,10 @@ class IdentityKey(_Opaque):
     def peer_id(self) -> str:
         """The libp2p name of the node."""
         return names.peer_id(self.public_key)
+
+    def sign(self, text: bytes) -> bytes:
+        """Return a DER signature of SHA-256(*text*): what libp2p calls signing."""
+        return signatures.sign(self._secret, text)
 
     def export_for_libp2p(self) -> str:
         """Return the private key in the form of 0x Mesh's ``keys/privkey``: base64."""

@@ -59,3 +59,31 @@ def public_key_of(name: str) -> bytes:
     except ValueError:
         raise InvalidPeerId(name) from None
     return key
+
+
+def raw_peer_id(public_key: bytes) -> bytes:
+    """Return the bytes that ``peer_id`` spells: how messages name a peer. 39 of them."""
+    return _HEADER + public_key
+
+
+def public_key_in(raw: bytes) -> bytes:
+    """Return the 33 bytes that should be a compressed key in a raw peer ID.
+
+    Whether they are a point of the curve shows when they are used.
+
+    Raises:
+        InvalidPeerId: *raw* is of another kind of key, or is no peer ID.
+    """
+    if len(raw) != len(_HEADER) + PUBLIC_KEY_SIZE or not raw.startswith(_HEADER):
+        raise InvalidPeerId(raw[:LONGEST_PEER_ID].hex())
+    return raw[len(_HEADER) :]
+
+
+def spell_peer_id(raw: bytes) -> str:
+    """Return raw peer ID bytes, of any kind of key, as base58."""
+    return str(wallycore.base58_from_bytes(raw, 0))
+
+
+def protobuf_public_key(public_key: bytes) -> bytes:
+    """Return a compressed key as libp2p's protobuf ``PublicKey``: 37 bytes."""
+    return _PROTOBUF_HEADER + public_key
