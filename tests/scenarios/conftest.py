@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fondaco.clock import Clock
+from fondaco.clock import Clock, SystemClock
 from fondaco.node import DATABASE_NAME
 from fondaco.zeroex.order import ProtocolVersion
 from support.market import Market
@@ -48,12 +48,14 @@ def open_scene(market: Market, settings: dict[str, str], tmp_path: Path) -> Open
 
     @contextlib.asynccontextmanager
     async def opened(clock: Clock | None = None, **more: str) -> AsyncIterator[Scene]:
+        clock = clock or SystemClock()
         async with (
             node_in_process(settings | more, data_dir=tmp_path / "node", clock=clock) as node,
             open_socket(node.rpc) as client,
         ):
             database = tmp_path / "node" / DATABASE_NAME
-            yield Scene(market, client, await client.subscribe(), database)
+            watching = await client.subscribe()
+            yield Scene(market, client, watching, database=database, clock=clock)
 
     return opened
 

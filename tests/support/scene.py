@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fondaco.clock import NANOSECONDS, rfc3339
+from fondaco.clock import NANOSECONDS, Clock, rfc3339
 from fondaco.devnet.actions import Action
 from fondaco.devnet.control import Block, ChainControl
 from fondaco.devnet.traders import Receipt
@@ -51,9 +51,16 @@ class Scene:
     """Everything a scenario needs. Made by the ``scene`` fixture."""
 
     def __init__(
-        self, market: Market, client: MeshSocket, watching: Subscription, database: Path
+        self,
+        market: Market,
+        client: MeshSocket,
+        watching: Subscription,
+        *,
+        database: Path,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._clock = clock
         self.market = market
         self.client = client
         self.watching = watching
@@ -112,7 +119,7 @@ class Scene:
         self.sequence = last
         head = await self.control.block()
         for event in events:
-            check_envelope(event, head)
+            check_envelope(event, head, self._clock.now_ns())
         return events
 
     async def brief(self) -> list[Brief]:
@@ -158,11 +165,12 @@ def told_of(events: list[Event], order: SignedOrder) -> list[Brief]:
     return [brief(event) for event in events if event["orderHash"] == name_of(order)]
 
 
-def check_envelope(event: Event, head: Block) -> None:
+def check_envelope(event: Event, head: Block, now_ns: int) -> None:
     """Hold everything about an event that does not depend on the scenario against the rules.
 
     Args:
         head: the newest block; events by a block must be dated by it.
+        now_ns: the node's time; other events must be dated by about that.
     """
     assert event.keys() >= FIELDS
     assert event.keys() - FIELDS <= OPTIONAL_FIELDS
@@ -173,10 +181,8 @@ def check_envelope(event: Event, head: Block) -> None:
     else:
         assert event["endState"] in {"ADDED", "STOPPED_WATCHING"}
         assert event["contractEvents"] is None
-        age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(
-            event["timestamp"]
-        )
-        assert abs(age) < datetime.timedelta(minutes=1)
+        told_at = datetime.datetime.fromisoformat(event["timestamp"]).timestamp()
+        assert abs(told_at - now_ns / NANOSECONDS) < 60
 
 
 def wire_orders(*orders: SignedOrder) -> list[Any]:
