@@ -123,6 +123,11 @@ class EventFeed(Generic[T]):
         """Subscribers that have kept up."""
         return len(self._live)
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether somebody who keeps up has not been sent the newest event yet."""
+        return self._is_turn_due
+
     def publish(self, events: Sequence[Event[T]]) -> None:
         """Tell subscribers of *events*, which must be committed; returns at once.
 

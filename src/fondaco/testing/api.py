@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -15,6 +15,7 @@ from fondaco.api.access import LOCAL_ONLY, Access
 from fondaco.api.declarations import Registry
 from fondaco.api.limits import DEFAULT_LIMITS, Limits
 from fondaco.api.server import Address, Listen, open_server
+from fondaco.api.subscriptions import TokenBytes
 
 PATIENCE = 10.0
 """Seconds a client waits for something that must happen; only a failing test waits so long."""
@@ -26,7 +27,7 @@ async def turns(count: int = 20) -> None:
         await asyncio.sleep(0)
 
 
-def counting_bytes() -> Callable[[int], bytes]:
+def counting_bytes() -> TokenBytes:
     """Return a source of "random" bytes that counts: ids are predictable."""
     count = 0
 
@@ -46,6 +47,7 @@ async def serve(
     allowed: Access = LOCAL_ONLY,
     host: str = "127.0.0.1",
     ready: asyncio.Event | None = None,
+    token_bytes: TokenBytes | None = None,
 ) -> AsyncIterator[Address]:
     """Serve *registry* on a free port of this machine; ready unless an event says when."""
     if ready is None:
@@ -56,7 +58,7 @@ async def serve(
         registry,
         allowed=allowed,
         ready=ready,
-        token_bytes=counting_bytes(),
+        token_bytes=token_bytes or counting_bytes(),
         limits=limits,
     ) as server:
         yield server.addresses[0]
