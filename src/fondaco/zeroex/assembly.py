@@ -12,13 +12,14 @@ import contextlib
 import os
 import uuid
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 import sqlalchemy as sa
 
+from fondaco.api.feed import EventFeed
 from fondaco.chain.blocks import BlockWatcher
 from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
@@ -31,10 +32,12 @@ from fondaco.store import metadata
 from fondaco.store.database import Database
 from fondaco.zeroex import blockrows, codec, contract_events, repository
 from fondaco.zeroex.admission import MAX_EXPIRATION_KEY, Admission, ExpirationCeiling
+from fondaco.zeroex.allowance import Allowance
 from fondaco.zeroex.assessor import Assessor
-from fondaco.zeroex.feed import open_feed, publisher
+from fondaco.zeroex.feed import EventSubject, open_feed, publisher
 from fondaco.zeroex.housekeeping import Housekeeping
 from fondaco.zeroex.ledger import Ledger
+from fondaco.zeroex.limits import STRANGERS_QUESTIONS_AT_ONCE, STRANGERS_QUESTIONS_PER_HOUR
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.order_filter import CustomSchema
 from fondaco.zeroex.rpc import MeshRpc
@@ -62,11 +65,25 @@ class ZeroexHalf:
 
 
 @dataclass(frozen=True, slots=True)
-class _Progress:
-    """What the statistics say of the chain: a block counts once orders were held against it."""
+class _Book:
+    """What is stored, and the one way in which it changes."""
 
-    watcher: OrderWatcher
+    database: Database
+    index: WatchIndex
+    ledger: Ledger
+    feed: EventFeed[EventSubject]
+    ceiling: ExpirationCeiling
+    admission: Admission
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What follows the chain. For the statistics a block counts once orders were held
+    against it."""
+
     blocks: BlockWatcher
+    assessor: Assessor
+    watcher: OrderWatcher
 
     @property
     def head(self) -> Header | None:
@@ -93,74 +110,31 @@ async def open_zeroex(
     zrx_asset_data: bytes,
 ) -> AsyncIterator[ZeroexHalf]:
     """Make the parts and load what is stored; nothing runs yet."""
+    book = await _open_book(config, database, clock, WatchIndex(contracts, zrx_asset_data))
+    watch = _watch(config, book, client, clock, contracts, zrx_asset_data)
     schema = CustomSchema(config.custom_order_filter)
-    reader = ChainReader(client, clock, max_content_length=config.ethereum_rpc_max_content_length)
-    blocks = BlockWatcher(
-        client,
-        clock,
-        contract_events.TOPICS,
-        polling_interval=config.block_polling_interval,
-    )
-    index = WatchIndex(contracts, zrx_asset_data)
-    await database.read(partial(_fill_index, index))
-    assessor = Assessor(
-        reader,
-        contracts,
-        zrx_asset_data=zrx_asset_data,
-        accept_partially_funded=config.accept_partially_funded,
-    )
-    ceiling = ExpirationCeiling(await database.read(_stored_ceiling), clock)
-    ledger = Ledger(database, clock)
-    feed = await open_feed(database)
-    ledger.tell(publisher(feed))
-    watcher = OrderWatcher(
-        blocks=blocks,
-        index=index,
-        assessor=assessor,
-        database=database,
-        ledger=ledger,
-        clock=clock,
-    )
-    admission = Admission(
-        ledger=ledger,
-        index=index,
-        ceiling=ceiling,
-        max_orders=config.max_orders_in_storage,
-        clock=clock,
-    )
-    policy = Policy(contracts=contracts, custom_schema=None if schema.is_default else schema)
     snapshots = Snapshots(database, clock, new_id=lambda: str(uuid.uuid4()))
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="orders") as threads:
-        service = OrderService(
-            database=database,
-            assessor=assessor,
-            admission=admission,
-            pending=index,
-            look_again=watcher.look_again,
-            policy=lambda: msgspec.structs.replace(policy, max_expiration=ceiling.current),
-            head=lambda: watcher.head,
-            threads=threads,
-            default_version=ProtocolVersion.V3 if contracts.v3 else ProtocolVersion.V2,
-        )
+        service = _service(book, watch, clock, Policy(contracts=contracts), schema, threads)
         stats = NodeStats(
-            book=index,
-            blocks=_Progress(watcher, blocks),
-            watcher=watcher,
+            book=book.index,
+            blocks=watch,
+            watcher=watch.watcher,
             budget=client.budget,
             clock=clock,
             contracts=contracts,
             schema=schema,
             peer_id=peer_id,
-            max_expiration=lambda: ceiling.current,
-            feed=lambda: (feed.subscriber_count, feed.last),
+            max_expiration=lambda: book.ceiling.current,
+            feed=lambda: (book.feed.subscriber_count, book.feed.last),
         )
         housekeeping = Housekeeping(
             clock=clock,
             database=database,
-            ledger=ledger,
-            index=index,
-            watcher=watcher,
-            admission=admission,
+            ledger=book.ledger,
+            index=book.index,
+            watcher=watch.watcher,
+            admission=book.admission,
             snapshots=snapshots,
             event_log_seconds=config.event_log_retention,
             event_log_rows=config.event_log_max_rows,
@@ -170,13 +144,89 @@ async def open_zeroex(
             database=database,
             snapshots=snapshots,
             stats=stats,
-            feed=feed,
+            feed=book.feed,
             clock=clock,
         )
         try:
-            yield ZeroexHalf(rpc, watcher, housekeeping, database)
+            yield ZeroexHalf(rpc, watch.watcher, housekeeping, database)
         finally:
             await snapshots.close()
+
+
+async def _open_book(config: Config, database: Database, clock: Clock, index: WatchIndex) -> _Book:
+    """Load what is stored into *index*; tell the feed of every later change."""
+    await database.read(partial(_fill_index, index))
+    ceiling = ExpirationCeiling(await database.read(_stored_ceiling), clock)
+    ledger = Ledger(database, clock)
+    feed = await open_feed(database)
+    ledger.tell(publisher(feed))
+    admission = Admission(
+        ledger=ledger,
+        index=index,
+        ceiling=ceiling,
+        max_orders=config.max_orders_in_storage,
+        clock=clock,
+    )
+    return _Book(database, index, ledger, feed, ceiling, admission)
+
+
+def _watch(
+    config: Config,
+    book: _Book,
+    client: EthereumClient,
+    clock: Clock,
+    contracts: ChainContracts,
+    zrx_asset_data: bytes,
+) -> _Watch:
+    blocks = BlockWatcher(
+        client,
+        clock,
+        contract_events.TOPICS,
+        polling_interval=config.block_polling_interval,
+    )
+    assessor = Assessor(
+        ChainReader(client, clock, max_content_length=config.ethereum_rpc_max_content_length),
+        contracts,
+        zrx_asset_data=zrx_asset_data,
+        accept_partially_funded=config.accept_partially_funded,
+    )
+    watcher = OrderWatcher(
+        blocks=blocks,
+        index=book.index,
+        assessor=assessor,
+        database=book.database,
+        ledger=book.ledger,
+        clock=clock,
+    )
+    return _Watch(blocks, assessor, watcher)
+
+
+def _service(
+    book: _Book,
+    watch: _Watch,
+    clock: Clock,
+    base: Policy,
+    schema: CustomSchema,
+    threads: Executor,
+) -> OrderService:
+    """Return the way in for orders. What it takes is *base*, *schema* and the ceiling of now."""
+    custom = None if schema.is_default else schema
+    policy = msgspec.structs.replace(base, custom_schema=custom)
+    allowance = Allowance(
+        STRANGERS_QUESTIONS_PER_HOUR, STRANGERS_QUESTIONS_AT_ONCE, clock.monotonic()
+    )
+    return OrderService(
+        database=book.database,
+        assessor=watch.assessor,
+        admission=book.admission,
+        pending=book.index,
+        look_again=watch.watcher.look_again,
+        policy=lambda: msgspec.structs.replace(policy, max_expiration=book.ceiling.current),
+        head=lambda: watch.head,
+        may_ask=lambda: allowance.take(clock.monotonic()),
+        threads=threads,
+        default_version=ProtocolVersion.V3 if base.contracts.v3 else ProtocolVersion.V2,
+    )
 
 
 def _fill_index(index: WatchIndex, connection: sa.Connection) -> None:

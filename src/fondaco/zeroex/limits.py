@@ -1,4 +1,4 @@
-"""What a stranger can run into in an order's own bytes, in one table."""
+"""What a stranger can run into, in one table: in an order's bytes, and by sending many."""
 
 from __future__ import annotations
 
@@ -39,3 +39,12 @@ EXCHANGES_CACHED = 64
 MAX_FILTER_SIZE = 16_000
 """Bytes of a custom order schema. It is part of topic names and of sync requests, so
 strangers choose it; an order has few fields to say anything about."""
+
+STRANGERS_QUESTIONS_PER_HOUR = 1_000
+"""Requests an hour that orders of other nodes may cost one by one (a signature only a
+contract can judge, an asset only DevUtils can). 24,000 a day: half of the 50,000 requests
+that the daily budget reserves for orders, whatever strangers send. Orders that this
+node's own clients send are bounded by that budget alone."""
+
+STRANGERS_QUESTIONS_AT_ONCE = 100
+"""Such requests without a pause before them; 20 s at five at a time."""

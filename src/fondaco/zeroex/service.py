@@ -31,7 +31,7 @@ from fondaco.errors import StorageError, Unavailable, Verdict
 from fondaco.store.database import Database
 from fondaco.zeroex import intake, repository
 from fondaco.zeroex.admission import Admission, Assessed, Origin
-from fondaco.zeroex.assessor import HashedOrder
+from fondaco.zeroex.assessor import HashedOrder, MayAsk
 from fondaco.zeroex.contract_events import ContractEvent
 from fondaco.zeroex.errors import OrderRejected, RejectionCode
 from fondaco.zeroex.intake import Candidate, Refusal
@@ -76,7 +76,14 @@ class AddResult(msgspec.Struct, frozen=True, kw_only=True):
 class OrderAssessor(Protocol):
     """What this module asks about orders. ``assessor.Assessor`` satisfies it."""
 
-    async def assess(self, orders: Sequence[HashedOrder], at: Header) -> list[Outcome]:
+    async def assess(
+        self,
+        orders: Sequence[HashedOrder],
+        at: Header,
+        *,
+        are_stored: bool = False,
+        may_ask: MayAsk | None = None,
+    ) -> list[Outcome]:
         """Raises: Unavailable."""
 
 
@@ -106,10 +113,12 @@ class OrderService:
         look_again: LookAgain,
         policy: Callable[[], Policy],
         head: Callable[[], Header | None],
+        may_ask: MayAsk,
         threads: Executor,
         default_version: ProtocolVersion,
     ) -> None:
-        """*policy* and *head* return what holds at the moment they are called."""
+        """*policy* and *head* return what holds at the moment they are called; *may_ask*
+        bounds what orders of other nodes cost."""
         self._database = database
         self._assessor = assessor
         self._admission = admission
@@ -117,6 +126,7 @@ class OrderService:
         self._look_again = look_again
         self._policy = policy
         self._head = head
+        self._may_ask = may_ask
         self._threads = threads
         self._default_version = default_version
         self._chunks = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
@@ -234,7 +244,7 @@ class OrderService:
         for candidate in candidates:
             self._pending.add_pending(candidate.order_hash, candidate.order)
         try:
-            outcomes = await self._assess(candidates)
+            outcomes = await self._assess(candidates, origin)
             valid: list[Assessed] = []
             refusals: list[Refusal] = []
             for candidate in candidates:
@@ -276,7 +286,9 @@ class OrderService:
         ]
         return AddResult(accepted=accepted, rejected=admitted.refused)
 
-    async def _assess(self, candidates: Sequence[Candidate]) -> dict[OrderHash, Outcome]:
+    async def _assess(
+        self, candidates: Sequence[Candidate], origin: Origin
+    ) -> dict[OrderHash, Outcome]:
         if not candidates:
             return {}
         orders = [(candidate.order_hash, candidate.order) for candidate in candidates]
@@ -284,7 +296,9 @@ class OrderService:
         try:
             if head is None:
                 raise Unavailable("no block has been seen yet")
-            outcomes = await self._assessor.assess(orders, head)
+            outcomes = await self._assessor.assess(
+                orders, head, may_ask=None if origin is Origin.LOCAL else self._may_ask
+            )
         except Unavailable as problem:
             failed = Rejected(RejectionCode.ETH_RPC_REQUEST_FAILED, str(problem))
             return {order_hash: failed for order_hash, _ in orders}

@@ -270,7 +270,9 @@ class OrderWatcher:
             lambda connection: _load(repository.find(connection, hashes))
         )
         outcomes = await self._assessor.assess(
-            [(order_hash, kept.logged.order) for order_hash, kept in orders.items()], head
+            [(order_hash, kept.logged.order) for order_hash, kept in orders.items()],
+            head,
+            are_stored=True,
         )
         found = {
             order_hash: _Found(logged=kept.logged, outcome=outcome)
