@@ -113,9 +113,10 @@ FRAME_LIMIT = 256 * 1024
 """Bytes of a reconciliation message of ours. Larger ones save rounds where thousands of
 scattered ids differ; making one of this size takes about 50 ms of one core."""
 
-MAX_RECONCILE_MESSAGE = 1024 * 1024
-"""Bytes of a reconciliation message that is read: four of our own, so that other
-implementations may choose larger frames (strfry answers with 500,000)."""
+MAX_RECONCILE_MESSAGE = 512 * 1024
+"""Bytes of a reconciliation message that is read: two of our own, so that other
+implementations may choose larger frames (strfry answers with 500,000). One that is made
+up to cost as much as it can takes about 150 ms of one core."""
 
 MAX_HAVE_PER_MESSAGE = 100_000
 """Ids one message may show us to hold alone: an empty peer shows all with five bytes,
