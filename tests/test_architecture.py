@@ -72,6 +72,7 @@ SHELLS = (
     "zeroex/admission.py", "zeroex/blockrows.py", "zeroex/refusals.py", "zeroex/search.py",
     "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
     "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
+    "documentation/*",  # it reads the declarations of shells, and its own template
     "devnet/*", "testing/*",
 )
 # fmt: on

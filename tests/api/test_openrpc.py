@@ -131,3 +131,29 @@ def test_the_page_for_the_docs(registry: Registry) -> None:
     assert '### `mesh_subscribe ["orders"]`' in page
     assert r'| `hash` | required | `{"pattern":"^0x\|x$"}` | which one |' in page
     assert "error -32000 `nothing found` try another" in page
+
+
+def test_markdown_shows_fields_instead_of_references() -> None:
+    class Options(msgspec.Struct):
+        pinned: bool = False
+
+    class Table(msgspec.Struct):
+        one: int
+        two: int
+        three: int
+        four: int
+        five: int
+
+    registry = Registry()
+    registry.add(
+        Method(
+            name="mesh_tell",
+            handler=handler,
+            params=(Param(name="options", type=Options | None),),
+            result=Result(type=Table),
+        )
+    )
+    page = markdown(registry)
+    assert '{"type":"object","properties":{"pinned":{"type":"boolean"}}}' in page
+    assert '`{"type":"object","title":"Table"}`' in page
+    assert "$ref" not in page

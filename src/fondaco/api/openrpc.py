@@ -31,6 +31,9 @@ OPENRPC_VERSION = "1.3.2"
 
 _REFERENCE = "#/components/schemas/{name}"
 
+FIELDS_INLINE = 4
+"""Fields of an object that a page shows where it is mentioned."""
+
 
 def built_in_methods(registry: Registry, *, version: str) -> tuple[Method, ...]:
     """Return ``rpc_modules`` and ``rpc.discover``, which describe *registry*.
@@ -93,8 +96,7 @@ def markdown(registry: Registry) -> str:
             lines.append("")
         kind = "notification" if isinstance(entry, Subscription) else "result"
         summary = f": {entry.result.summary}" if entry.result.summary else ""
-        schema = _compact(_schema(entry.result))
-        lines += [f"*{kind}* {entry.result.name}, `{schema}`{summary}", ""]
+        lines += [f"*{kind}* {entry.result.name}, `{_compact(entry.result)}`{summary}", ""]
         lines += [f"* error {case.code} `{case.message}` {case.summary}" for case in entry.errors]
         if entry.errors:
             lines.append("")
@@ -219,8 +221,31 @@ def _example(method: Method, example: Example) -> dict[str, Any]:
 
 def _param_row(param: Param) -> str:
     needed = "required" if param.required else "optional"
-    return f"| `{param.name}` | {needed} | `{_compact(_schema(param))}` | {param.summary} |"
+    return f"| `{param.name}` | {needed} | `{_compact(param)}` | {param.summary} |"
 
 
-def _compact(schema: dict[str, Any]) -> str:
+def _compact(described: Param | Result) -> str:
+    """Return the schema as text for a page, which has no components to refer to."""
+    _, components = msgspec.json.schema_components([described.type], ref_template="{name}")
+    schema = _inlined(described.schema or msgspec.json.schema(described.type), components)
     return msgspec.json.encode(schema).decode().replace("|", "\\|")
+
+
+def _inlined(schema: Any, components: dict[str, Any]) -> Any:
+    """Return *schema* with each reference replaced by the types of its fields, or by its
+    name where that is a whole table."""
+    if isinstance(schema, list):
+        return [_inlined(each, components) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        fields = components[name]["properties"]
+        if len(fields) > FIELDS_INLINE:
+            return {"type": "object", "title": name}
+        return {"type": "object", "properties": _inlined(fields, components)}
+    return {
+        key: _inlined(value, components)
+        for key, value in schema.items()
+        if key not in ("$defs", "default")
+    }

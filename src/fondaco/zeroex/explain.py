@@ -22,7 +22,7 @@ STEPS_SHOWN = 200
 
 _CODES = {code.code: code for code in RejectionCode}
 
-_SUMMARIES = {
+SUMMARIES = {
     "live": "the order is here and on offer",
     "removed": "the order is here but cannot be filled now; it is kept for a while in case a "
     "block reorganisation or new funds make it fillable again",
@@ -53,7 +53,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
 
     order_hash: str
     status: str
-    """A key of ``_SUMMARIES``."""
+    """A key of ``SUMMARIES``."""
     summary: str
     steps: list[Step]
     """Oldest first."""
@@ -91,7 +91,7 @@ def explain(connection: sa.Connection, order_hash: OrderHash) -> Explanation:
     return Explanation(
         order_hash=f"0x{order_hash.hex()}",
         status=status,
-        summary=_SUMMARIES[status],
+        summary=SUMMARIES[status],
         steps=[step for _, step in dated],
         fillable_taker_asset_amount=None if kept is None else _amount(kept),
         is_pinned=None if kept is None else kept.is_pinned,

@@ -134,10 +134,10 @@ def parse_filter(fields: object) -> OrderFilter:
     """
     if not isinstance(fields, Mapping):
         raise InvalidParameter("filter", "an object")
-    _refuse_unknown(fields, tuple(_FIELDS), "filter.")
+    _refuse_unknown(fields, tuple(FILTER_FIELDS), "filter.")
     values: dict[str, Any] = {}
     for name, value in fields.items():
-        attribute, read = _FIELDS[name]
+        attribute, read = FILTER_FIELDS[name]
         values[attribute] = read(f"filter.{name}", value)
     return OrderFilter(**values)
 
@@ -285,7 +285,7 @@ _read_address = _hex(_ADDRESS, "20 bytes as 0x-prefixed hex")
 _read_bytes = _hex(_BYTES, "bytes as 0x-prefixed hex")
 _read_hash = _hex(_HASH, "32 bytes as 0x-prefixed hex")
 
-_FIELDS: dict[str, tuple[str, Callable[[str, object], object]]] = {
+FILTER_FIELDS: dict[str, tuple[str, Callable[[str, object], object]]] = {
     "makerAddress": ("maker_address", _read_address),
     "takerAddress": ("taker_address", _read_address),
     "senderAddress": ("sender_address", _read_address),

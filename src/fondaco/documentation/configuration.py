@@ -1,7 +1,4 @@
-"""Pages of docs/ that are printed from the code, so that they cannot be wrong.
-
-``fondaco docs --write`` writes them, ``fondaco docs --check`` and a test compare them.
-"""
+"""docs/configuration.md: every setting, printed from ``settings.SETTINGS``."""
 
 from __future__ import annotations
 
@@ -13,11 +10,6 @@ from fondaco.settings import (
     SETTINGS,
     Setting,
 )
-
-
-def pages() -> dict[str, str]:
-    """Return the text of every generated page, by its path from the repository's root."""
-    return {"docs/configuration.md": configuration_page()}
 
 
 def configuration_page() -> str:

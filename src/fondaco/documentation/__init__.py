@@ -1,0 +1,17 @@
+"""Pages of docs/ that are printed from the code, so that they cannot be wrong.
+
+``fondaco docs --write`` writes them, ``fondaco docs --check`` and a test compare them.
+"""
+
+from __future__ import annotations
+
+from fondaco.documentation.configuration import configuration_page
+from fondaco.documentation.protocol import protocol_page
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every generated page, by its path from the repository's root."""
+    return {
+        "docs/configuration.md": configuration_page(),
+        "docs/protocol-zeroex.md": protocol_page(),
+    }
