@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -23,6 +24,7 @@ from fondaco.testing.api import (
     Closed,
     MemoryLog,
     RawClient,
+    client_frame,
     connect,
     connect_raw,
     post,
@@ -228,6 +230,66 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off() -> None:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(4):
             await raw.send_frame(b'{"id":1,"method":"mesh_big","params":[20000000]}')
+        await until_reset(raw)
+
+
+async def test_a_client_that_never_reads_its_http_answer_is_cut_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = b'{"id":1,"method":"mesh_big","params":[30000000]}'
+    async with under_attack(Limits(write_seconds=0.2)) as address, connect_raw(address) as raw:
+        raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        with caplog.at_level(logging.WARNING, logger="fondaco"):
+            await raw.send(
+                b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            async with asyncio.timeout(PATIENCE):
+                while not caplog.records:  # noqa: ASYNC110 - the server's side, not ours
+                    await asyncio.sleep(0.01)
+        assert "does not read" in caplog.messages[0]
+        raw.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert len(await raw.rest()) < 30_000_000
+
+
+async def test_long_http_answers_reach_who_reads() -> None:
+    body = b'{"id":1,"method":"mesh_big","params":[30000000]}'
+    async with under_attack() as address:
+        status, answer = await post(address, body)
+        assert (status, len(json.loads(answer)["result"])) == (200, 30_000_000)
+
+
+async def stuck(raw: RawClient) -> None:
+    """Ask for more than is buffered, and do not read it."""
+    await raw.upgrade()
+    raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await raw.send_frame(b'{"id":1,"method":"mesh_big","params":[20000000]}')
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(b"\x83\x80" + bytes(4), id="broken frame"),
+        pytest.param(client_frame(b"{bad}"), id="broken JSON"),
+        pytest.param(client_frame((1000).to_bytes(2, "big"), 8), id="close frame"),
+    ],
+)
+async def test_who_does_not_read_is_cut_off_whatever_it_says(ending: bytes) -> None:
+    limits = Limits(write_seconds=0.3, close_seconds=0.2)
+    async with under_attack(limits) as address, connect_raw(address) as raw:
+        await stuck(raw)
+        await raw.send(ending)
+        await until_reset(raw)
+
+
+async def test_who_does_not_read_does_not_keep_the_server_up() -> None:
+    limits = Limits(write_seconds=60, close_seconds=0.2)
+    async with contextlib.AsyncExitStack() as stack:
+        async with serve(words_registry(Words()), limits=limits) as address:
+            raw = await stack.enter_async_context(connect_raw(address))
+            await stuck(raw)
+            async with connect(address) as healthy:
+                assert await healthy.call("mesh_getStats")
         await until_reset(raw)
 
 

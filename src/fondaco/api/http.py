@@ -6,6 +6,7 @@ Every refusal is JSON: ``{"error": "<one sentence>"}``.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 from aiohttp import web
@@ -18,6 +19,8 @@ from fondaco.api.dispatch import Calls, Dispatcher
 from fondaco.api.limits import Limits
 from fondaco.api.subscriptions import Session, TokenBytes
 from fondaco.api.websocket import WebSocketDoor
+
+log = logging.getLogger(__name__)
 
 CONTENT_TYPES: Final = frozenset(
     {"application/json", "application/json-rpc", "application/jsonrequest"}
@@ -66,7 +69,28 @@ class Doors:
         if origin is not None and access.is_allowed_page(self.allowed, origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Vary"] = "Origin"
+        await self._deliver(request, response)
         return response
+
+    async def _deliver(self, request: BaseRequest, response: Response) -> None:
+        """Send a long answer here, to cut off a client that has stopped reading it."""
+        transport = request.transport
+        body = response.body
+        if transport is None or not isinstance(body, bytes):
+            return
+        if len(body) <= self.limits.write_buffer_bytes:
+            return
+        left = len(body)
+        sending = asyncio.ensure_future(_send(request, response))
+        try:
+            while not (await asyncio.wait([sending], timeout=self.limits.write_seconds))[0]:
+                before, left = left, transport.get_write_buffer_size()
+                if left >= before:
+                    log.warning("client cut off: it does not read", extra={"peer": request.remote})
+                    transport.abort()
+            await sending
+        finally:
+            sending.cancel()
 
     async def _serve_http(self, request: BaseRequest) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -128,6 +152,11 @@ class Doors:
         work = self.calls.start(self._dispatcher.reply(session, message))
         reply = await asyncio.shield(work)
         return _json(reply.data)
+
+
+async def _send(request: BaseRequest, response: Response) -> None:
+    await response.prepare(request)
+    await response.write_eof()
 
 
 def _described(request: BaseRequest, is_handshake: bool) -> access.Request:

@@ -63,18 +63,21 @@ class Outlet:
         """Send nothing more. What is buffered still goes out."""
         self._closed = True
 
+    def abort(self) -> None:
+        """Cut the client off, whatever is still buffered."""
+        self._closed = True
+        self._transport.abort()
+
     def offer(self, parts: Sequence[bytes]) -> bool:
         """Write one text, if the client has kept up; return whether it was written.
 
         A text longer than one frame is never taken: it needs the pauses of ``send``.
         """
         length = sum(map(len, parts))
-        if (
-            length > self._limits.frame_bytes
-            or self._lock.locked()
-            or self.is_closed
-            or self._transport.get_write_buffer_size() > self._limits.write_buffer_bytes
-        ):
+        if length > self._limits.frame_bytes or self._lock.locked() or self.is_closed:
+            return False
+        if self._is_backed_up():
+            self._until_drained()
             return False
         if length <= JOINED:
             self._transport.write(frames.text_frame(parts, length))
@@ -119,22 +122,31 @@ class Outlet:
         self._transport.writelines(buffers)
 
     async def _keep_up(self) -> None:
-        if self._transport.get_write_buffer_size() <= self._limits.write_buffer_bytes:
-            return
-        # One task waits for all: cancelling a wait must not cancel the others' wait.
+        if self._is_backed_up():
+            # One task waits for all: cancelling a wait must not cancel the others' wait.
+            await asyncio.shield(self._until_drained())
+            if self.is_closed:
+                raise ClientGone("the client did not read")
+
+    def _is_backed_up(self) -> bool:
+        return self._transport.get_write_buffer_size() > self._limits.write_buffer_bytes
+
+    def _until_drained(self) -> asyncio.Task[None]:
         if self._drained is None or self._drained.done():
             self._drained = asyncio.ensure_future(self._wait_for_drain())
-        try:
-            async with asyncio.timeout(self._limits.write_seconds):
-                await asyncio.shield(self._drained)
-        except TimeoutError:
+        return self._drained
+
+    async def _wait_for_drain(self) -> None:
+        """Return when the client has read, or has been cut off because it did not.
+
+        It goes on when nobody waits for it any more: what is buffered must not keep a
+        connection for ever.
+        """
+        draining = asyncio.ensure_future(self._drain())
+        if not (await asyncio.wait([draining], timeout=self._limits.write_seconds))[0]:
             log.warning("client cut off: it does not read", extra={"peer": self._peer})
             self._closed = True
             self._transport.abort()
-            raise ClientGone("the client did not read") from None
-
-    async def _wait_for_drain(self) -> None:
-        try:
-            await self._drain()
-        except ConnectionError:
+            await asyncio.wait([draining])
+        if draining.cancelled() or draining.exception() is not None:
             self._closed = True

@@ -75,6 +75,10 @@ class WebSocketDoor:
             self._open.discard(connection)
             outlet.close()
             await session.close()
+            if transport.get_write_buffer_size():
+                # Closing waits until the client has read what is buffered; not for ever.
+                loop = asyncio.get_running_loop()
+                loop.call_later(self._limits.write_seconds, transport.abort)
         return response
 
     async def close(self) -> None:
@@ -134,9 +138,13 @@ class _Connection:
                 return
 
     async def say_goodbye(self) -> None:
-        """Close with 1001."""
+        """Close with 1001; cut off who does not take even that."""
         self._outlet.close()
-        await self._response.close(code=WSCloseCode.GOING_AWAY, message=GOING_AWAY)
+        try:
+            async with asyncio.timeout(self._limits.close_seconds + QUIET_SECONDS):
+                await self._response.close(code=WSCloseCode.GOING_AWAY, message=GOING_AWAY)
+        except TimeoutError:
+            self._outlet.abort()
 
     async def _serve(self, message: jsonrpc.Message) -> None:
         try:
