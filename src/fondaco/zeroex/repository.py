@@ -363,6 +363,9 @@ _NOT_UPDATED = (
     .order_by(ORDERS.c.last_updated_ns)
     .limit(sa.bindparam("limit"))
 )
+_UPDATED_SINCE = sa.select(ORDERS.c.order_hash).where(
+    ORDERS.c.last_updated_ns >= sa.bindparam("since_ns")
+)
 # Literals: which index fits is decided when the statement is prepared.
 _STALE = _NOT_UPDATED.where(ORDERS.c.is_removed == sa.literal_column("0"))
 _DELETABLE = _NOT_UPDATED.where(ORDERS.c.is_removed == sa.literal_column("1"))
@@ -385,6 +388,12 @@ def stale(connection: sa.Connection, *, before_ns: int, limit: int) -> list[Orde
 def deletable(connection: sa.Connection, *, before_ns: int, limit: int) -> list[OrderHash]:
     """Return up to *limit* orders flagged removed and last updated before *before_ns*."""
     return _hashes_of(connection, _DELETABLE, before_ns, limit)
+
+
+def updated_since(connection: sa.Connection, since_ns: int) -> list[OrderHash]:
+    """Return the kept orders that were added or looked at since then, removed or not."""
+    found = connection.execute(_UPDATED_SINCE, {"since_ns": since_ns})
+    return [OrderHash(row) for row in found.scalars()]
 
 
 def _hashes_of(

@@ -8,9 +8,10 @@
                                                      ledger: rows, log, blocks seen -- tell
 
 The blocks are stored after what they changed: after a kill at any moment the node goes
-on from the last block whose effects are all in the book, and looking twice changes
-nothing. What could not be looked at or written, since the endpoint is away or the disk
-is full, stays on the list and is looked at again; blocks are stored as seen only when
+on from the last block whose effects are all in the book. Orders that later blocks had
+changed by then are looked at again: those blocks may have left the chain meanwhile, and
+looking twice changes nothing. What could not be looked at or written, since the endpoint
+is away or the disk is full, stays on the list; blocks are stored as seen only when
 nothing is left of them. Time acts on the other orders meanwhile.
 """
 
@@ -29,10 +30,10 @@ import sqlalchemy as sa
 
 from fondaco.chain.blocks import BlockBatch
 from fondaco.chain.headers import BlockEventKind, Header, RetainedBlock
+from fondaco.chain.limits import REFRESH_PATIENCE
 from fondaco.chain.logs import Log
 from fondaco.clock import NANOSECONDS, Clock
 from fondaco.errors import StorageError, Unavailable
-from fondaco.store import blocks as stored_blocks
 from fondaco.store.database import Database
 from fondaco.zeroex import blockrows, codec, contract_events, lifecycle, repository
 from fondaco.zeroex.assessor import ORDERS_PER_READ
@@ -80,6 +81,8 @@ class Blocks(Protocol):
 
     async def next_batch(self) -> BlockBatch: ...
 
+    async def refresh(self) -> None: ...
+
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stored order, read for a look at it."""
@@ -118,6 +121,8 @@ class OrderWatcher:
         self._tries: Counter[OrderHash] = Counter()
         self._by_time: set[OrderHash] = set()
         self._head: Header | None = None
+        self._noted: Header | None = None
+        self._has_noted = asyncio.Event()
         self._retained: tuple[RetainedBlock, ...] = ()
         self._wake = asyncio.Event()
         self._last_timestamp = 0
@@ -135,6 +140,26 @@ class OrderWatcher:
         and what is read at a block must not be newer than the events told with it.
         """
         return self._head
+
+    @property
+    def noted(self) -> Header | None:
+        """The newest block all of whose events are on the list or dealt with."""
+        return self._noted
+
+    async def newer_head(self, than: Header) -> Header:
+        """Look for a newer block than the head *than*; return the head when that is done.
+
+        It is still *than* when there is none, or when finding out takes too long.
+        """
+        await self._blocks.refresh()
+        try:
+            async with asyncio.timeout(REFRESH_PATIENCE):
+                # What was found becomes the head when the present look has ended.
+                while self._head == than and self._blocks.head != than:
+                    await self._has_noted.wait()
+        except TimeoutError:
+            log.info("a newer block waits for orders that are looked at")
+        return self._head or than
 
     @property
     def due_count(self) -> int:
@@ -156,9 +181,11 @@ class OrderWatcher:
         """Follow the chain until cancelled. *retained* is what an earlier run stored."""
         if retained:
             # Where that run had got to: time may have gone back while nobody looked.
-            self._head = retained[-1].header
+            self._head = self._noted = retained[-1].header
             self._last_timestamp = self._head.timestamp
             self._by_time.update(self._index.expired(self._last_timestamp))
+        hashes = await self._database.read(blockrows.ahead_of_blocks)
+        self._due.update({order_hash: [] for order_hash in hashes})
         await self._take(await self._blocks.start(retained))
         next_batch = asyncio.ensure_future(self._blocks.next_batch())
         try:
@@ -218,6 +245,9 @@ class OrderWatcher:
                 self._due.setdefault(order_hash, [])
         self._last_timestamp = head.timestamp
         self._is_unsaved = self._is_unsaved or bool(batch.events) or batch.gap_too_large
+        self._noted = head
+        self._has_noted.set()
+        self._has_noted = asyncio.Event()
         if any(event.kind is BlockEventKind.REMOVED for event in batch.events):
             log.info("blocks left the chain", extra={"head": head.number})
 
@@ -336,7 +366,7 @@ class OrderWatcher:
         if is_done and self._is_unsaved:
             rows = await asyncio.to_thread(blockrows.to_rows, retained)
             await self._ledger.commit(
-                lambda connection, _: stored_blocks.save_retained(connection, rows)
+                lambda connection, batch: blockrows.store(connection, rows, now_ns=batch.now_ns)
             )
             self._is_unsaved = False
         if is_done:
