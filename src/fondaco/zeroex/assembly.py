@@ -78,8 +78,8 @@ class _Book:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """What follows the chain. For the statistics a block counts once orders were held
-    against it."""
+    """What follows the chain. For the statistics a block counts once it is known which
+    orders it concerns."""
 
     blocks: BlockWatcher
     assessor: Assessor
@@ -87,7 +87,7 @@ class _Watch:
 
     @property
     def head(self) -> Header | None:
-        return self.watcher.head
+        return self.watcher.noted
 
     @property
     def staleness(self) -> float:
@@ -222,7 +222,7 @@ def _service(
         pending=book.index,
         look_again=watch.watcher.look_again,
         policy=lambda: msgspec.structs.replace(policy, max_expiration=book.ceiling.current),
-        head=lambda: watch.head,
+        progress=watch.watcher,
         may_ask=lambda: allowance.take(clock.monotonic()),
         threads=threads,
         default_version=ProtocolVersion.V3 if base.contracts.v3 else ProtocolVersion.V2,

@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from fondaco.chain.errors import BlockGone
 from fondaco.chain.headers import Header
 from fondaco.errors import StorageError, Unavailable, Verdict
 from fondaco.store.database import Database
@@ -49,6 +50,11 @@ CHUNK = 500
 CHUNKS_IN_FLIGHT = 2
 """Chunks at once over all callers, so that one computes while another waits for chain or
 disk. More would only queue before the same two cores."""
+
+ANSWER_SECONDS = 20.0
+"""Seconds after which a request is answered whatever the chain does: what it has not said
+by then is refused as ``EthRPCRequestFailed``, to be sent again. The published clients give
+a call up after 30 s; Mesh let them wait a minute."""
 
 CHECK_SLICE = 125
 """Orders whose signatures one thread recovers at a time: about 6 ms."""
@@ -100,6 +106,17 @@ LookAgain = Callable[[Mapping[OrderHash, Sequence[ContractEvent]]], None]
 """Has stored orders looked at again, with what touched them (``OrderWatcher.look_again``)."""
 
 
+class ChainProgress(Protocol):
+    """What this module asks of the chain's progress. ``watcher.OrderWatcher`` satisfies it."""
+
+    @property
+    def head(self) -> Header | None:
+        """The block at which new orders are read."""
+
+    async def newer_head(self, than: Header) -> Header:
+        """Look for a newer block; return the head then, which may still be *than*."""
+
+
 class OrderService:
     """Checks, stores and announces orders."""
 
@@ -112,20 +129,20 @@ class OrderService:
         pending: PendingOrders,
         look_again: LookAgain,
         policy: Callable[[], Policy],
-        head: Callable[[], Header | None],
+        progress: ChainProgress,
         may_ask: MayAsk,
         threads: Executor,
         default_version: ProtocolVersion,
     ) -> None:
-        """*policy* and *head* return what holds at the moment they are called; *may_ask*
-        bounds what orders of other nodes cost."""
+        """*policy* returns what holds at the moment it is called; *may_ask* bounds what
+        orders of other nodes cost."""
         self._database = database
         self._assessor = assessor
         self._admission = admission
         self._pending = pending
         self._look_again = look_again
         self._policy = policy
-        self._head = head
+        self._progress = progress
         self._may_ask = may_ask
         self._threads = threads
         self._default_version = default_version
@@ -144,9 +161,10 @@ class OrderService:
                 are stored already keep what they are.
         """
         seen: set[OrderHash] = set()
+        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         parts = await asyncio.gather(
             *(
-                self._add_chunk(texts[start : start + CHUNK], seen, origin, pinned=pinned)
+                self._add_chunk(texts[start : start + CHUNK], seen, origin, deadline, pinned=pinned)
                 for start in range(0, len(texts), CHUNK)
             )
         )
@@ -162,6 +180,7 @@ class OrderService:
         texts: Sequence[bytes | msgspec.Raw],
         seen: set[OrderHash],
         origin: Origin,
+        deadline: float,
         *,
         pinned: bool,
     ) -> AddResult:
@@ -176,7 +195,7 @@ class OrderService:
             try:
                 known, candidates, more = await self._look_up(candidates)
                 checked, bad = _parted(await self._check(candidates, policy))
-                stored = await self._ask_and_store(checked, origin, pinned=pinned)
+                stored = await self._ask_and_store(checked, origin, deadline, pinned=pinned)
             finally:
                 self._release(claims)
             refusals += [*more, *bad, *stored.rejected]
@@ -239,12 +258,12 @@ class OrderService:
         return known, unknown, unfillable
 
     async def _ask_and_store(
-        self, candidates: list[Candidate], origin: Origin, *, pinned: bool
+        self, candidates: list[Candidate], origin: Origin, deadline: float, *, pinned: bool
     ) -> AddResult:
         for candidate in candidates:
             self._pending.add_pending(candidate.order_hash, candidate.order)
         try:
-            outcomes = await self._assess(candidates, origin)
+            outcomes = await self._assess(candidates, origin, deadline)
             valid: list[Assessed] = []
             refusals: list[Refusal] = []
             for candidate in candidates:
@@ -287,24 +306,54 @@ class OrderService:
         return AddResult(accepted=accepted, rejected=admitted.refused)
 
     async def _assess(
-        self, candidates: Sequence[Candidate], origin: Origin
+        self, candidates: Sequence[Candidate], origin: Origin, deadline: float
     ) -> dict[OrderHash, Outcome]:
         if not candidates:
             return {}
         orders = [(candidate.order_hash, candidate.order) for candidate in candidates]
-        head = self._head()
         try:
-            if head is None:
-                raise Unavailable("no block has been seen yet")
-            outcomes = await self._assessor.assess(
-                orders, head, may_ask=None if origin is Origin.LOCAL else self._may_ask
-            )
-        except Unavailable as problem:
-            failed = Rejected(RejectionCode.ETH_RPC_REQUEST_FAILED, str(problem))
-            return {order_hash: failed for order_hash, _ in orders}
-        return {
-            order_hash: outcome for (order_hash, _), outcome in zip(orders, outcomes, strict=True)
-        }
+            async with asyncio.timeout_at(deadline):
+                return await self._ask_chain(orders, origin)
+        except TimeoutError:
+            problem = f"no answer of the Ethereum endpoint within {ANSWER_SECONDS:g} s"
+        except Unavailable as failure:
+            problem = str(failure)
+        failed = Rejected(RejectionCode.ETH_RPC_REQUEST_FAILED, problem)
+        return dict.fromkeys((order_hash for order_hash, _ in orders), failed)
+
+    async def _ask_chain(
+        self, orders: Sequence[HashedOrder], origin: Origin
+    ) -> dict[OrderHash, Outcome]:
+        """Return every order's outcome, at the newest block that matters to it.
+
+        A client may know of a block that we have not seen yet: the one that funds its
+        order, or the one that replaced ours. So nobody is refused before we have looked.
+
+        Raises:
+            Unavailable: no outcome is known.
+        """
+        is_local = origin is Origin.LOCAL
+        may_ask = None if is_local else self._may_ask
+        head = self._progress.head
+        if head is None:
+            raise Unavailable("no block has been seen yet")
+        found: dict[OrderHash, Outcome] = {}
+        again = orders
+        gone: BlockGone | None = None
+        try:
+            outcomes = await self._assessor.assess(orders, head, may_ask=may_ask)
+            found = {name: found for (name, _), found in zip(orders, outcomes, strict=True)}
+            again = [(name, order) for name, order in orders if _may_improve(found[name])]
+        except BlockGone as problem:
+            gone = problem
+        if gone is not None or (is_local and again):
+            newer = await self._progress.newer_head(head)
+            if newer != head:
+                outcomes = await self._assessor.assess(again, newer, may_ask=may_ask)
+                found |= {name: found for (name, _), found in zip(again, outcomes, strict=True)}
+            elif gone is not None:
+                raise gone
+        return found
 
     async def _wait_for_others(self, candidates: Iterable[Candidate]) -> None:
         """Let a request that has the same order under way finish with it first."""
@@ -352,6 +401,14 @@ def _parted(
         else:
             refusals.append(answer)
     return candidates, refusals
+
+
+def _may_improve(outcome: Outcome) -> bool:
+    """Return whether a transaction that we have not seen yet may make an order valid."""
+    return isinstance(outcome, Rejected) and outcome.code in (
+        RejectionCode.UNFUNDED,
+        RejectionCode.INVALID_SIGNATURE,
+    )
 
 
 def _refused(candidate: Candidate, outcome: Outcome) -> Refusal:
