@@ -20,7 +20,7 @@ from typing import Any
 
 from fondaco.clock import NANOSECONDS, Clock, rfc3339
 from fondaco.devnet.actions import Action
-from fondaco.devnet.control import Block, ChainControl
+from fondaco.devnet.control import ChainControl
 from fondaco.devnet.traders import Receipt
 from fondaco.zeroex.eip712 import order_hash
 from fondaco.zeroex.order import ProtocolVersion, SignedOrder
@@ -41,8 +41,8 @@ FIELDS = {
 OPTIONAL_FIELDS = {"blockNumber", "reason"}
 """Members of ours that only some events have."""
 
-BY_THE_NODE = {"STOPPED_WATCHING"}
-"""End states that no block brings about; ADDED is either."""
+BY_THE_NODE = {"ADDED", "STOPPED_WATCHING"}
+"""End states that no block need bring about."""
 
 Brief = tuple[str, str, list[str] | None]
 
@@ -117,10 +117,23 @@ class Scene:
         last: int = stats["lastSequence"]
         events = await self.watching.until(last, after=self.sequence)
         self.sequence = last
-        head = await self.control.block()
         for event in events:
-            check_envelope(event, head, self._clock.now_ns())
+            await self._check_envelope(event)
         return events
+
+    async def _check_envelope(self, event: Event) -> None:
+        """Hold what does not depend on the scenario against the rules."""
+        assert event.keys() >= FIELDS
+        assert event.keys() - FIELDS <= OPTIONAL_FIELDS
+        assert isinstance(event["fillableTakerAssetAmount"], str)
+        if "blockNumber" in event:
+            block = await self.control.block(event["blockNumber"])
+            assert event["timestamp"] == rfc3339(block.timestamp * NANOSECONDS)
+        else:
+            assert event["endState"] in BY_THE_NODE
+            assert event["contractEvents"] is None
+            told_at = datetime.datetime.fromisoformat(event["timestamp"]).timestamp()
+            assert abs(told_at - self._clock.now_ns() / NANOSECONDS) < 60
 
     async def brief(self) -> list[Brief]:
         """Return what was told since the last look, in brief."""
@@ -163,26 +176,6 @@ def brief(event: Event) -> Brief:
 def told_of(events: list[Event], order: SignedOrder) -> list[Brief]:
     """Return what *events* say of one order, in brief."""
     return [brief(event) for event in events if event["orderHash"] == name_of(order)]
-
-
-def check_envelope(event: Event, head: Block, now_ns: int) -> None:
-    """Hold everything about an event that does not depend on the scenario against the rules.
-
-    Args:
-        head: the newest block; events by a block must be dated by it.
-        now_ns: the node's time; other events must be dated by about that.
-    """
-    assert event.keys() >= FIELDS
-    assert event.keys() - FIELDS <= OPTIONAL_FIELDS
-    assert isinstance(event["fillableTakerAssetAmount"], str)
-    if "blockNumber" in event:
-        assert event["blockNumber"] == head.number
-        assert event["timestamp"] == rfc3339(head.timestamp * NANOSECONDS)
-    else:
-        assert event["endState"] in {"ADDED", "STOPPED_WATCHING"}
-        assert event["contractEvents"] is None
-        told_at = datetime.datetime.fromisoformat(event["timestamp"]).timestamp()
-        assert abs(told_at - now_ns / NANOSECONDS) < 60
 
 
 def wire_orders(*orders: SignedOrder) -> list[Any]:
