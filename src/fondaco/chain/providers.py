@@ -42,6 +42,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 TABLE = (
     Row(
+        trouble=Trouble.REVERTED,
+        codes=frozenset({3, -32015}),
+        fragments=(
+            "execution reverted",  # Geth, Erigon, Besu, anvil
+            "vm execution error",  # Parity, Nethermind
+            "vm exception",  # ganache, hardhat
+        ),
+        seen_at="eth_call. First, since a contract chooses the words that follow: one that "
+        "reverts with 'rate limit' must not make us ask again and again",
+    ),
+    Row(
         trouble=Trouble.OTHER,
         codes=frozenset({-32601, -32700}),
         fragments=("method not found", "does not exist/is not available"),
@@ -86,11 +97,8 @@ TABLE = (
     ),
     Row(
         trouble=Trouble.REVERTED,
-        codes=frozenset({3, -32015}),
         fragments=(
-            "revert",  # Geth, Erigon, Besu, ganache
-            "vm execution error",  # Parity, Nethermind
-            "vm exception",  # ganache, hardhat
+            "revert",
             "evm error",  # anvil
             "invalid opcode",
             "out of gas",
