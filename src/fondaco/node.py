@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -100,6 +101,8 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CATCH_UP_PATIENCE):
                     await zeroex.watcher.caught_up.wait()
+            # What is there now stays: a full collection would walk it and hold the event loop.
+            gc.freeze()
             ready.set()
             on_ready(_ready_info(server, identity.peer_id))
 

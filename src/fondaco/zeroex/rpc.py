@@ -195,6 +195,8 @@ class MeshRpc:
                 handler=self.subscribe_heartbeat,
                 result=Result(schema={"const": "tick"}),
                 summary="A tick at once and every 5 seconds, so that a dead connection is noticed.",
+                # Clients hang up after 20 s without a tick, and a start may take longer.
+                waits_for_node=False,
             ),
         )
 
