@@ -225,6 +225,7 @@ def _service(
         progress=watch.watcher,
         may_ask=lambda: allowance.take(clock.monotonic()),
         threads=threads,
+        clock=clock,
         default_version=ProtocolVersion.V3 if base.contracts.v3 else ProtocolVersion.V2,
     )
 

@@ -28,6 +28,7 @@ import msgspec
 
 from fondaco.chain.errors import BlockGone
 from fondaco.chain.headers import Header
+from fondaco.clock import Clock
 from fondaco.errors import StorageError, Unavailable, Verdict
 from fondaco.store.database import Database
 from fondaco.zeroex import intake, repository
@@ -132,6 +133,7 @@ class OrderService:
         progress: ChainProgress,
         may_ask: MayAsk,
         threads: Executor,
+        clock: Clock,
         default_version: ProtocolVersion,
     ) -> None:
         """*policy* returns what holds at the moment it is called; *may_ask* bounds what
@@ -145,6 +147,7 @@ class OrderService:
         self._progress = progress
         self._may_ask = may_ask
         self._threads = threads
+        self._clock = clock
         self._default_version = default_version
         self._chunks = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
         self._in_flight: dict[OrderHash, asyncio.Future[None]] = {}
@@ -161,7 +164,7 @@ class OrderService:
                 are stored already keep what they are.
         """
         seen: set[OrderHash] = set()
-        deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        deadline = self._clock.monotonic() + ANSWER_SECONDS
         parts = await asyncio.gather(
             *(
                 self._add_chunk(texts[start : start + CHUNK], seen, origin, deadline, pinned=pinned)
@@ -311,13 +314,18 @@ class OrderService:
         if not candidates:
             return {}
         orders = [(candidate.order_hash, candidate.order) for candidate in candidates]
+        asking = asyncio.ensure_future(self._ask_chain(orders, origin))
+        pause = asyncio.ensure_future(self._clock.sleep(deadline - self._clock.monotonic()))
         try:
-            async with asyncio.timeout_at(deadline):
-                return await self._ask_chain(orders, origin)
-        except TimeoutError:
+            await asyncio.wait((asking, pause), return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
             problem = f"no answer of the Ethereum endpoint within {ANSWER_SECONDS:g} s"
         except Unavailable as failure:
             problem = str(failure)
+        finally:
+            asking.cancel()
+            pause.cancel()
         failed = Rejected(RejectionCode.ETH_RPC_REQUEST_FAILED, problem)
         return dict.fromkeys((order_hash for order_hash, _ in orders), failed)
 

@@ -185,7 +185,7 @@ class OrderWatcher:
             self._last_timestamp = self._head.timestamp
             self._by_time.update(self._index.expired(self._last_timestamp))
         hashes = await self._database.read(blockrows.ahead_of_blocks)
-        self._due.update({order_hash: [] for order_hash in hashes})
+        self.look_again(dict.fromkeys(hashes, ()))
         await self._take(await self._blocks.start(retained))
         next_batch = asyncio.ensure_future(self._blocks.next_batch())
         try:
