@@ -102,7 +102,7 @@ def _figures(rates: dict[str, list[float]], calls: int) -> list[Figure]:
             value=value,
             unit="orders/s",
             floor=bare[RUNS // 2],
-            floor_name="orders/s, anvil's own: the same request, bare HTTP",
+            floor_name="orders/s, the bare request",
             target=f"at least {TARGET:,}",
             reached=value >= TARGET,
             spread=(ours[0], ours[-1]),

@@ -10,7 +10,7 @@ from bench.figures import Figure
 MOST = 1.25
 """Times the first page's latency that a later page may take: not growing, but for noise."""
 
-CALL_FLOOR = "ms, rpc_modules: a call that does nothing"
+CALL_FLOOR = "ms, an empty call"
 FIRST_FLOOR = "ms, the first page"
 
 

@@ -249,7 +249,7 @@ def _figures(rounds: list[Round], counted: int, passed: int) -> list[Figure]:
             value=value,
             unit="ms",
             floor=read,
-            floor_name="ms, the node's eth_call alone, bare HTTP",
+            floor_name="ms, the bare eth_call",
             target=f"under {TARGET:g} ms",
             reached=value < TARGET,
             spread=(since_seen[0], since_seen[-1]),
