@@ -20,6 +20,9 @@ Source: libp2p peer-ids specification."""
 
 _HEADER = _MULTIHASH_HEADER + _PROTOBUF_HEADER
 
+RAW_PEER_ID_SIZE = len(_HEADER) + PUBLIC_KEY_SIZE
+"""Bytes of the peer ID of a secp256k1 key: 39."""
+
 LONGEST_PEER_ID = 64
 """Characters. A secp256k1 peer ID has 53; base58 costs time that grows with the square."""
 
@@ -74,7 +77,7 @@ def public_key_in(raw: bytes) -> bytes:
     Raises:
         InvalidPeerId: *raw* is of another kind of key, or is no peer ID.
     """
-    if len(raw) != len(_HEADER) + PUBLIC_KEY_SIZE or not raw.startswith(_HEADER):
+    if len(raw) != RAW_PEER_ID_SIZE or not raw.startswith(_HEADER):
         raise InvalidPeerId(raw[:LONGEST_PEER_ID].hex())
     return raw[len(_HEADER) :]
 

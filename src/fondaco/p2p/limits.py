@@ -58,15 +58,15 @@ MAX_IWANT_REPEATS = 3
 MAX_PEER_VALIDATIONS = 1_000
 """Messages of one peer that wait for a verdict; more are dropped and may come again."""
 
-MESSAGES_PER_SECOND = 1_000.0
-"""Messages of one peer that are looked at; 16 orders each is eight times the promised burst."""
+MESSAGES_PER_SECOND = 3_000.0
+"""Messages of one peer that are looked at. Twice what a Python node can route at mesh degree
+6, so that no honest one gets there; at 60 us a signature, a sixth of a core."""
 
-MESSAGES_BURST = 5_000.0
-"""Messages at once: five seconds' worth, what a node sends after its writer was held up."""
+MESSAGES_BURST = 10_000.0
+"""Messages at once; more than MAX_QUEUED_MESSAGES of a peer whose writer was held up."""
 
 FLOOD_SIZE = 1_000
-"""Messages over that rate, between two heartbeats, that count as flooding. Our own nodes
-never exceed the rate, because they send at most SENT_PER_SECOND."""
+"""Messages over that rate, between two heartbeats, that count as flooding."""
 
 # --- gossip: the queue to one peer ---------------------------------------------------
 
@@ -135,3 +135,194 @@ takes longer than another dialogue, and a peer may have invented them."""
 
 MAX_DIALOGUE_SECONDS = 120.0
 """Seconds from the first message to the last. The set we compare is as old."""
+
+# --- scores --------------------------------------------------------------------------
+
+MAX_SCORED_PEERS = 20_000
+"""Peers whose score is remembered, 200 bytes each; the least noted are forgotten first."""
+
+MAX_BANNED = 20_000
+"""Bans remembered, 200 bytes each, ended ones too, so that the next is longer."""
+
+FIRST_BAN = 600.0
+"""Seconds of a peer's first ban; each later one is twice as long."""
+
+LONGEST_BAN = 86_400.0
+"""Seconds: a day. Whoever runs the peer may have mended it since."""
+
+BAN_MEMORY = 172_800.0
+"""Seconds without an offence after which a peer's bans are forgotten."""
+
+PEERS_TO_BAN_AN_ADDRESS = 3
+"""Different peers banned from one address, each within BAN_MEMORY, before the address is."""
+
+# --- connections and streams ---------------------------------------------------------
+
+MAX_CONNECTIONS = 100
+"""Connections in all (``p2p.md``: 200 cost 103 MB); the original kept 100 to 110."""
+
+MAX_CONNECTIONS_PER_PEER = 2
+"""Two, because both sides may dial at once; the older one is closed then."""
+
+MAX_CONNECTIONS_PER_ADDRESS = 8
+"""Peers behind one IPv4 address or IPv6 /64; of this machine's own addresses any number."""
+
+ADDRESS_ATTEMPTS_PER_SECOND = 1.0
+"""Connections one address may try to open, refused ones and half-open ones too."""
+
+ADDRESS_ATTEMPTS_BURST = 20.0
+"""Attempts at once."""
+
+MAX_COUNTED_ADDRESSES = 10_000
+"""Addresses whose attempts are counted; the longest silent are forgotten first."""
+
+MAX_STREAMS_PER_PEER = 32
+"""Inbound streams of a peer open at once; a Fondaco node opens one per protocol, seven."""
+
+MAX_STREAMS = 1_000
+"""Inbound streams open at once in all."""
+
+BYTES_PER_SECOND = 16 * 1024 * 1024.0
+"""Bytes read from one peer, all its streams; the original cut peers off at 1 to 100 MiB/s.
+Nothing is lost over it: we read later, and TCP slows the sender."""
+
+BYTES_BURST = 64 * 1024 * 1024.0
+"""Bytes at once: a first sync of 100,000 orders has 30 MiB compressed."""
+
+TOTAL_BYTES_PER_SECOND = 64 * 1024 * 1024.0
+"""Bytes read from all peers: what one core can decrypt (``p2p.md``: 106 MB/s)."""
+
+TOTAL_BYTES_BURST = 128 * 1024 * 1024.0
+"""Bytes from all peers at once."""
+
+# --- the link between the processes ---------------------------------------------------
+
+MAX_LINK_FRAME = 5 * 1024 * 1024
+"""Bytes: the largest answer of a peer with what belongs to it."""
+
+LINK_QUEUE_BYTES = 1024 * 1024
+"""Bytes that wait in one direction before whoever sends more has to wait."""
+
+MAX_PUBLISHES_UNDERWAY = 64
+"""Own messages sent to the child and not taken in; the next waits."""
+
+PUBLISH_PATIENCE = 1.0
+"""Seconds the child holds up the next own message because the queues to peers are full;
+after that they drop, as they do for every slow peer."""
+
+MAX_PEER_UNJUDGED = 64
+"""Messages of one peer at the main process; over it, its gossip is read no further."""
+
+MAX_PEER_UNJUDGED_BYTES = 1024 * 1024
+"""Bytes of them."""
+
+MAX_UNJUDGED = 2_048
+"""Messages of all peers at the main process, before nobody's gossip is read."""
+
+STATS_INTERVAL = 1.0
+"""Seconds between two reports of the child's counters and of changed peers."""
+
+FIRST_RESTART_DELAY = 0.5
+"""Seconds before a child that died is started again; doubled for each death in a row."""
+
+LONGEST_RESTART_DELAY = 60.0
+"""Seconds between two starts of a child that cannot live."""
+
+STABLE_SECONDS = 60.0
+"""Seconds a child must live for its next death to count as the first."""
+
+STOP_PATIENCE = 5.0
+"""Seconds a child gets to say good-bye to its peers before it is killed."""
+
+# --- requests on streams ---------------------------------------------------------------
+
+MAX_STREAM_FRAME = 4 * 1024 * 1024
+"""Bytes of a request or an answer."""
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds for a request and its answer, where the caller does not say otherwise."""
+
+MAX_PEER_REQUESTS = 8
+"""Requests to one peer underway; the next waits."""
+
+MAX_REQUESTS = 256
+"""Requests to all peers underway; the next waits."""
+
+MAX_PEER_INBOUND = 8
+"""Requests of one peer that the main process works on; its other streams wait unread."""
+
+MAX_INBOUND = 64
+"""Requests of all peers that the main process works on."""
+
+STREAM_IDLE = 120.0
+"""Seconds without a request after which a stream is closed: a reconciliation comes every
+30 to 60 seconds."""
+
+HANDLER_SECONDS = 60.0
+"""Seconds the main process has for an answer, and a protocol of the library for all."""
+
+# --- connections: time -----------------------------------------------------------------
+
+PING_INTERVAL = 15.0
+"""Seconds between two pings of a peer: TCP alone does not notice a frozen one."""
+
+PING_TIMEOUT = 10.0
+"""Seconds for the answer to a ping; then the connection is closed."""
+
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds from the socket to the first stream, both ways (the library's own figure)."""
+
+MAX_HANDSHAKES = 64
+"""Sockets in a handshake at once; more are closed at once, so that half-open ones cannot
+take the places of connections."""
+
+WRITE_PATIENCE = 20.0
+"""Seconds for one frame to get into the socket; then the connection is closed. A write
+that is given up half-way would spoil the encryption after it."""
+
+MAX_UNREAD_BYTES = 8 * 1024 * 1024
+"""Bytes received and not read, all streams of a connection; then it is closed."""
+
+MAX_WINDOW = 2 * 1024 * 1024
+"""Bytes a peer may send ahead on one stream: 16 MB/s at 125 ms (the library: 16 MiB)."""
+
+WINDOW_SLACK = 64 * 1024
+"""Bytes over the window that are forgiven: one frame."""
+
+# --- looking for peers -----------------------------------------------------------------
+
+WANTED_CONNECTIONS = 20
+"""Connections up to which known peers are dialled: two meshes of the largest size."""
+
+FIRST_DIAL_BACKOFF = 1.0
+"""Seconds before an identity is dialled again (``p2p.md`` §10: quicker ones fail)."""
+
+LONGEST_DIAL_BACKOFF = 300.0
+"""Seconds between two attempts at a peer that is away, for ever."""
+
+MAX_DIALS = 8
+"""Dials underway at once."""
+
+MAX_PEER_ADDRESSES = 8
+"""Addresses of one peer that are remembered and tried."""
+
+MAX_ADDRESS_SIZE = 256
+"""Characters of one multiaddress."""
+
+MAX_KNOWN_PEERS = 1_000
+"""Peers remembered; those not seen for longest go first."""
+
+EXCHANGE_INTERVAL = 60.0
+"""Seconds between two questions to a peer for further peers."""
+
+MAX_EXCHANGE_SIZE = 64 * 1024
+"""Bytes of an answer with peers."""
+
+MAX_IDENTIFY_SIZE = 64 * 1024
+"""Bytes of a peer's identify message."""
+
+MAX_AGENT_SIZE = 128
+"""Characters of a peer's name for its software that are kept."""
+
+MAX_PROTOCOLS = 128
+"""Protocols of a peer that are kept."""

@@ -11,6 +11,7 @@ import msgspec
 from fondaco.errors import PeerError, Verdict
 from fondaco.identity.keys import IdentityKey
 from fondaco.identity.names import (
+    RAW_PEER_ID_SIZE,
     InvalidPeerId,
     protobuf_public_key,
     public_key_in,
@@ -23,6 +24,9 @@ PREFIX = b"libp2p-pubsub:"
 
 SEQNO_SIZE = 8
 """Bytes, big endian."""
+
+MESSAGE_ID_SIZE = RAW_PEER_ID_SIZE + SEQNO_SIZE
+"""Bytes of the id of every message that ``verify`` can pass."""
 
 
 class BadSignature(PeerError):
