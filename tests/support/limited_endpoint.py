@@ -7,6 +7,7 @@ async with open_limited(devnet.http_url, refuse) as endpoint:
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -19,31 +20,49 @@ Refuse = Callable[[str, list[Any]], tuple[int, str] | None]
 """Method and parameters to code and message of an error; None lets the request pass."""
 
 
+Spoil = Callable[[str, dict[str, Any]], bytes]
+"""Method and decoded answer to the bytes sent in its place."""
+
+
 class LimitedEndpoint:
     """An HTTP proxy that reads JSON-RPC. Made by ``open_limited``."""
 
-    def __init__(self, far: str, refuse: Refuse, session: aiohttp.ClientSession) -> None:
+    def __init__(self, far: str, refuse: Refuse | None, session: aiohttp.ClientSession) -> None:
         self.url = ""
         self.passed: Counter[str] = Counter()
         """Requests handed on, by method."""
         self.refused: Counter[str] = Counter()
         """Requests refused, by the message they got."""
+        self.spoilt: Counter[str] = Counter()
+        """Answers that were spoilt, by method."""
         self.refuse = refuse
+        self.spoil: Spoil | None = None
         self._far = far
         self._session = session
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
         call = msgspec.json.decode(body)
-        error = self.refuse(call["method"], call["params"])
+        method = call["method"]
+        error = self.refuse(method, call["params"]) if self.refuse else None
         if error is not None:
             self.refused[error[1]] += 1
             fields = {"code": error[0], "message": error[1]}
             return _json(msgspec.json.encode({"jsonrpc": "2.0", "id": call["id"], "error": fields}))
-        self.passed[call["method"]] += 1
+        self.passed[method] += 1
         headers = {"Content-Type": "application/json"}
         async with self._session.post(self._far, data=body, headers=headers) as response:
-            return _json(await response.read())
+            answer = await response.read()
+        if self.spoil is not None:
+            decoded = msgspec.json.decode(answer)
+            answer = self.spoil(method, decoded)
+            self.spoilt[method] += answer != encoded(decoded)
+        return _json(answer)
+
+
+def encoded(answer: dict[str, Any]) -> bytes:
+    """Return *answer* as a ``Spoil`` returns what it leaves alone."""
+    return json.dumps(answer).encode()
 
 
 def _json(body: bytes) -> web.Response:
@@ -51,7 +70,7 @@ def _json(body: bytes) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def open_limited(url: str, refuse: Refuse) -> AsyncIterator[LimitedEndpoint]:
+async def open_limited(url: str, refuse: Refuse | None = None) -> AsyncIterator[LimitedEndpoint]:
     """Stand in front of the endpoint at *url*."""
     async with aiohttp.ClientSession() as session:
         endpoint = LimitedEndpoint(url, refuse, session)

@@ -232,7 +232,7 @@ class NodeProcess:
 
     @property
     def _has_ended(self) -> bool:
-        return all(reader.done() for reader in self._readers)
+        return self._process is not None and all(reader.done() for reader in self._readers)
 
     async def _keep(self, stream: asyncio.StreamReader, lines: list[str]) -> None:
         try:
