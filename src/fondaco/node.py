@@ -98,13 +98,24 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
             tasks.create_task(zeroex.watch(), name="order watcher")
             tasks.create_task(zeroex.housekeeping.run(), name="housekeeping")
             tasks.create_task(_keep_budget(budget, database, clock), name="RPC budget")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CATCH_UP_PATIENCE):
-                    await zeroex.watcher.caught_up.wait()
+            await _until_current(zeroex.watcher.caught_up, clock)
             # What is there now stays: a full collection would walk it and hold the event loop.
             gc.freeze()
             ready.set()
             on_ready(_ready_info(server, identity.peer_id))
+
+
+async def _until_current(caught_up: asyncio.Event, clock: Clock) -> None:
+    """Return when the stored orders are current, or the endpoint took too long."""
+    either = [
+        asyncio.ensure_future(caught_up.wait()),
+        asyncio.ensure_future(clock.sleep(CATCH_UP_PATIENCE)),
+    ]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in either:
+            task.cancel()
 
 
 def _contracts(config: Config) -> ChainContracts:
