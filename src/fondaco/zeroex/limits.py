@@ -48,3 +48,115 @@ node's own clients send are bounded by that budget alone."""
 
 STRANGERS_QUESTIONS_AT_ONCE = 100
 """Such requests without a pause before them; 20 s at five at a time."""
+
+# --- gossip --------------------------------------------------------------------------
+
+BATCH_SIZE = 16_000
+"""Bytes of orders in one message of ours: about 16 orders, so that routing a message costs
+little per order and one order is never too large for a message."""
+
+BATCH_SECONDS = 0.05
+"""Seconds an order of ours waits for others to share its message."""
+
+MAX_GOSSIP_MESSAGE = 64 * 1024
+"""Bytes of a message that is read: four batches of ours."""
+
+MAX_GOSSIP_ORDERS = 100
+"""Orders in one message. The smallest order has some 900 bytes, so a full message has 70."""
+
+MAX_UNSENT_BYTES = 8 * 1024 * 1024
+"""Bytes of our own orders that wait to be sent: 8,000 orders, four seconds of the promised
+burst. What has no room is dropped here and travels by reconciliation."""
+
+MAX_UNJUDGED_MESSAGES = 256
+"""Messages taken from the network and not yet judged, 4 MB of batches. More wait in the p2p
+process, which drops the greediest peers' first."""
+
+GATHER_SECONDS = 0.02
+"""Seconds a received message waits for others to share one read of the chain with."""
+
+GATHER_ORDERS = 500
+"""Orders of messages that are judged together: ``service.CHUNK``."""
+
+# --- order sync: what is remembered --------------------------------------------------
+
+MAX_FILTERS = 8
+"""Filters a node may have joined: each is a topic, and each pair of filters of two nodes a
+reconciliation."""
+
+MAX_SCOPE_FILTERS = 4
+"""Schemas that one reconciliation may name; our own name two, one of each side."""
+
+MAX_ORDER_SETS = 24
+"""Sets of hashes kept at once, 35 bytes an order each: 84 MB at 100,000 orders in all of them,
+if strangers asked for that many different filters that let everything through."""
+
+NEW_SETS_PER_HOUR = 120
+"""Sets that strangers' filters may have us make; one costs a walk through the book."""
+
+NEW_SETS_AT_ONCE = 12
+"""Sets without a pause before them."""
+
+MAX_FILL_SECONDS = 10.0
+"""Seconds one set may take to be made: five times what a filter of usual size takes with
+100,000 orders. A filter over it is refused."""
+
+REFUSED_FILTERS_KEPT = 64
+"""Filters that were too costly and are not tried again for an hour."""
+
+MAX_REFUSED_ORDERS = 200_000
+"""Orders remembered as refused, 250 bytes each: more than two full dialogues of junk."""
+
+MAX_WITHHELD = 50_000
+"""Ids remembered of all peers as claimed and not delivered."""
+
+# --- order sync: what travels --------------------------------------------------------
+
+FRAME_SIZE = 256 * 1024
+"""Bytes of orders in one frame before it is compressed: 280 orders of 900 bytes. The first
+order of a frame always fits."""
+
+MAX_ASKED_IDS = 500
+"""Ids asked for at once: ``service.CHUNK``; one frame seldom has room for all."""
+
+MAX_OFFERED_IDS = 10_000
+"""Ids in one offer: 320 KB."""
+
+MAX_PENDING_OFFERS = 100_000
+"""Ids one peer has offered that wait to be fetched: ``p2p.limits.MAX_DIALOGUE_IDS``."""
+
+REQUEST_SECONDS = 30.0
+"""Seconds a peer has to answer (0x Mesh)."""
+
+SESSIONS_AT_ONCE = 4
+"""Peers that are reconciled with at the same time: more would share the same two cores."""
+
+WITHHELD_TOLERATED = 500
+"""Ids of one session a peer may claim and not deliver: orders end meanwhile, a block can
+take hundreds with it."""
+
+CLAIMS_TOLERATED = 8
+"""Ids of one session a peer may claim though it did not deliver them a while ago."""
+
+# --- order sync of 0x Mesh -----------------------------------------------------------
+
+MESH_PAGE = 500
+"""Orders on a page (0x Mesh)."""
+
+MESH_REQUESTS_PER_SECOND = 30
+"""Pages served a second over all peers (0x Mesh)."""
+
+MESH_REQUESTS_AT_ONCE = 10
+"""Pages without a pause before them (0x Mesh)."""
+
+MAX_MESH_LINE = 4 * 1024 * 1024
+"""Bytes of one line that is read: a page of 500 orders of 8 KB."""
+
+MAX_MESH_PAGES = 400
+"""Pages read from one peer in a row: 200,000 orders, twice the usual capacity."""
+
+MESH_SNAPSHOTS = 32
+"""Lists of hashes held for peers that page, 35 bytes an order and shared while equal."""
+
+MESH_SNAPSHOT_SECONDS = 600.0
+"""Seconds after which such a list ends."""

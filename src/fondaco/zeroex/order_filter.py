@@ -85,6 +85,10 @@ class CustomSchema:
                 break
         return faults
 
+    def accepts(self, order: dict[str, Any]) -> bool:
+        """Return whether *order* (a JSON object) satisfies."""
+        return self._validator.is_valid(order)
+
     def check(self, body: bytes) -> None:
         """Accept the order spelled *body* when it satisfies the schema.
 
