@@ -107,8 +107,8 @@ class Initiator:
     Args:
         store: must not change during the dialogue; take a snapshot.
         frame_limit: most bytes of a message made here; 0 for none.
-        have_limit: most ids of ``Step.have``. A five-byte message of an empty peer, or
-            of one that lies, makes a ``have`` of all we hold.
+        have_limit: most ids of ``Step.have``; may be lowered later. A five-byte message of
+            an empty peer, or of one that lies, makes a ``have`` of all we hold.
         tells_ids: put our ids into our id lists, as the reference does. A responder
             answers a list with its own and has no use for ours, so that an empty list
             asks the same with 32 bytes an id less.
@@ -129,7 +129,7 @@ class Initiator:
     ) -> None:
         self._store = store
         self._frame_limit = _checked(frame_limit)
-        self._have_limit = have_limit
+        self.have_limit = have_limit
         self._tells_ids = tells_ids
         self._rules = rules
 
@@ -147,7 +147,7 @@ class Initiator:
         version = _opened(message)
         if version != VERSION:
             raise MalformedMessage(f"answer in version {version - 0x60}")
-        learned = _Learned(self._store, self._have_limit)
+        learned = _Learned(self._store, self.have_limit)
         turn = _Turn(
             self._store, self._frame_limit, self._rules, learned, tells_ids=self._tells_ids
         )
@@ -264,12 +264,7 @@ class _Turn:
             else:
                 part = self._respond(received, lower, upper)
             if self._is_exceeded(len(self._output) + len(part)):
-                # Fingerprint from `lower` where a part is dropped: the range as written
-                # starts further down, at the last bound sent, and what the peer may hold
-                # below `lower` makes the fingerprints differ, never agree by mistake.
-                # From `stop`, as the reference does, they could agree without the part.
-                is_dropped = bool(part) and self._rules is Rules.STRICT
-                self._close(lower if is_dropped else stop)
+                self._close(received.upper, lower if part else None, stop)
                 break
             self._output += part
             lower = upper
@@ -322,8 +317,25 @@ class _Turn:
         self._output += skip + self._writer.encode(bound, Mode.ID_LIST, packed)
         return stop
 
-    def _close(self, start: int) -> None:
-        """Put all from item *start* on under one fingerprint: it is for a later round."""
+    def _close(self, bound: Bound, dropped_from: int | None, stop: int) -> None:
+        """Put the rest under one fingerprint: it is for a later round.
+
+        Args:
+            bound: upper bound of the range that was answered last.
+            dropped_from: first item of that range if its answer did not fit.
+            stop: first item that is not covered by what was answered.
+
+        The closing range as written starts at the last bound sent, further down than a
+        dropped answer. Its fingerprint must begin at the dropped range: what the peer may
+        hold below makes fingerprints differ, never agree by mistake. The reference begins
+        at *stop*, and an answer dropped before nothing at all is agreed to be nothing.
+        """
+        start = stop
+        if self._rules is Rules.STRICT:
+            if dropped_from is not None:
+                start = dropped_from
+            elif bound == END and stop == self._size:
+                return  # the list written last reaches to the end
         summary = self._fingerprint(start, self._size)
         self._output += self._writer.encode(END, Mode.FINGERPRINT, summary)
 

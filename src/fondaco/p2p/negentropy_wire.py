@@ -134,6 +134,11 @@ def bound_between(before: Item, after: Item) -> Bound:
     return Bound(after[0], after[1][:size])
 
 
+NOTHING_LEFT = b"\x00\x00\x01" + fingerprint(0, 0)
+"""What the reference puts behind infinity when a list that reaches there fills its frame:
+it closes the frame all the same, with the fingerprint of no items."""
+
+
 class RangeWriter:
     """Encode the ranges of one message one after another.
 
@@ -182,13 +187,17 @@ def read_ranges(message: bytes, rules: Rules = Rules.STRICT) -> Iterator[Range]:
     Raises:
         MalformedMessage: cut short, an unknown mode, a prefix over 32 bytes, a number
             over 2**64 - 1; by ``Rules.STRICT`` also a number with leading zero digits,
-            bounds that do not ascend, and anything behind infinity.
+            bounds that do not ascend, and anything but NOTHING_LEFT behind infinity.
     """
     reader = _Reader(message, rules)
     reader.position = 1
     size = len(message)
     above = LOWEST
     while reader.position < size:
+        if above.timestamp == INFINITY and rules is Rules.STRICT:
+            if message[reader.position :] != NOTHING_LEFT:
+                raise MalformedMessage("range behind infinity")
+            return
         upper = reader.bound(above)
         mode = reader.varint()
         if mode == Mode.FINGERPRINT:
@@ -235,8 +244,6 @@ class _Reader:
 
     def bound(self, above: Bound) -> Bound:
         """Read the bound that follows *above*."""
-        if self._is_strict and above.timestamp == INFINITY:
-            raise MalformedMessage("range behind infinity")
         encoded = self.varint()
         size = self.varint()
         if size > ID_SIZE:
