@@ -44,6 +44,11 @@ class Origin(enum.Enum):
     SYNC = "sync"
 
 
+def received_from(origin: Origin) -> str:
+    """Return the reason told with a new order that came through *origin*."""
+    return f"received: {origin.value}"
+
+
 class Assessed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A candidate that the chain says can be filled."""
 
@@ -263,7 +268,7 @@ def _added(order: Assessed, now_ns: int, origin: Origin) -> OrderFact:
         contract_events=None,
         timestamp_ns=now_ns,
         block_number=None,
-        reason=f"received: {origin.value}",
+        reason=received_from(origin),
     )
 
 

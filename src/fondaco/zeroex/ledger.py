@@ -39,6 +39,10 @@ class ToldEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     order_hash: OrderHash
     order: SignedOrder
     end_state: str
+    reason: str
+    """As in ``OrderFact``."""
+    body: bytes
+    """The order's one spelling."""
     encoded: bytes
     """JSON, as ``journal.render_event`` makes it."""
 
@@ -80,6 +84,8 @@ class Batch:
                 order_hash=fact.order_hash,
                 order=logged.order,
                 end_state=fact.end_state,
+                reason=fact.reason,
+                body=logged.body,
                 encoded=journal.render_event(sequence, fact.order_hash, logged.body, payload),
             )
             for sequence, payload, (fact, logged) in zip(sequences, payloads, facts, strict=True)
