@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 
 from fondaco.api.feed import EventFeed
+from fondaco.chain.headers import Header
 from fondaco.store import metadata
 from fondaco.store.blocks import load_retained
 from fondaco.testing.chain import FakeAssessor, FakeBlocks
 from fondaco.testing.clock import FakeClock
 from fondaco.testing.database import FragileDatabase, open_fragile_database
 from fondaco.testing.orders import make_order
-from fondaco.testing.until import until
+from fondaco.testing.until import PATIENCE, until
 from fondaco.zeroex import blockrows, codec, repository
 from fondaco.zeroex.admission import MAX_EXPIRATION_KEY, Admission, ExpirationCeiling, Origin
 from fondaco.zeroex.allowance import Allowance
@@ -138,15 +139,15 @@ class OrderBench:
         )
 
     async def quiet(self) -> None:
-        """Return when the newest block's effects are in the book and stored as seen."""
-        await until(
-            lambda: (
-                self.watcher.noted == self.blocks.tip
-                and not self.watcher.due_count
-                and self.watcher.last_error is None
-            )
-        )
-        await self.ledger.commit(lambda connection, batch: None)  # whatever is under way first
+        """Return when the newest block's effects are in the book and it is stored as seen."""
+        await until(lambda: self.watcher.noted == self.blocks.tip)
+        async with asyncio.timeout(PATIENCE):
+            while not await self._is_seen(self.blocks.tip) or self.watcher.due_count:
+                pass
+
+    async def _is_seen(self, header: Header) -> bool:
+        rows = await self.database.read(load_retained)
+        return bool(rows) and rows[-1].hash == header.hash
 
     async def stored(self, *orders: SignedOrder) -> list[StoredOrder | None]:
         """Return the rows of *orders*, None for those that are not kept."""

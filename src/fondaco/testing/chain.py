@@ -18,6 +18,7 @@ from fondaco.chain.errors import Reverted
 from fondaco.chain.headers import Header, HeaderChain, RetainedBlock
 from fondaco.chain.logs import Log
 from fondaco.chain.multiread import MultiRead, Read
+from fondaco.testing.clock import SETTLE_ROUNDS
 from fondaco.testing.ethereum import BLOCK_TIME, LogSeed
 from fondaco.zeroex.assessor import NOT_ASKED, HashedOrder, MayAsk
 from fondaco.zeroex.lifecycle import Outcome, Valid
@@ -134,6 +135,10 @@ class FakeBlocks:
 
     As with the real one, the head moves when a batch is fetched, which may be while the
     one before it is still being worked on.
+
+    Attributes:
+        on_refresh: what happens on the chain just before somebody has it looked at.
+        refreshes: how often somebody did.
     """
 
     def __init__(self, *, retention: int = 20, timestamp: int = FIRST_TIMESTAMP) -> None:
@@ -142,6 +147,7 @@ class FakeBlocks:
         self._made: list[RetainedBlock] = []
         self._salt = 0
         self._batches: asyncio.Queue[Callable[[], BlockBatch]] = asyncio.Queue()
+        self.on_refresh: Callable[[], object] | None = None
         self.refreshes = 0
         self._make((), timestamp)
 
@@ -174,6 +180,10 @@ class FakeBlocks:
 
     async def refresh(self) -> None:
         self.refreshes += 1
+        if self.on_refresh is not None:
+            self.on_refresh()
+        for _ in range(SETTLE_ROUNDS):
+            await asyncio.sleep(0)  # the one who watches has his turn
 
     def mine(self, *logs: LogSeed, seconds: int = BLOCK_TIME) -> Header:
         """Add a block, *seconds* after the last one."""
