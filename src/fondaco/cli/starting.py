@@ -170,7 +170,8 @@ def devnet(
         from fondaco.devnet.chain import open_devnet
 
         async with open_devnet(port=port, block_time=block_time) as chain:
-            if as_json:
+            # A program that reads our output wants the line it can parse.
+            if as_json or not sys.stdout.isatty():
                 _print_line(json.dumps({"ready": True, **chain.describe()}, separators=(",", ":")))
             else:
                 print(f"chain {chain.chain_id} at {chain.http_url} and {chain.ws_url}")
