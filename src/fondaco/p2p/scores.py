@@ -213,7 +213,8 @@ class Bans:
             banned[peer] = now
             if len(banned) >= limits.PEERS_TO_BAN_AN_ADDRESS:
                 self._addresses[group] = self._longer(self._addresses.pop(group, None), now)
-        self.tidy(now)
+        if max(map(len, (self._peers, self._addresses, self._banned_from))) > limits.MAX_BANNED:
+            self.tidy(now)
         return ban
 
     def refuses(self, peer: bytes | None, address: str | None, now: float) -> Ban | None:
