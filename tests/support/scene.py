@@ -99,7 +99,7 @@ class Scene:
         assert [entry["isNew"] for entry in result["accepted"]] == [True] * len(orders)
         events = await self.events()
         assert {event["endState"] for event in events} == {"ADDED"}
-        assert [event["orderHash"] for event in events] == [name_of(order) for order in orders]
+        assert sorted(event["orderHash"] for event in events) == sorted(map(name_of, orders))
         return events
 
     async def settle(self) -> dict[str, Any]:
