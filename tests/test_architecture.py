@@ -73,6 +73,8 @@ SHELLS = (
     "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
     "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
     "documentation/*",  # it reads the declarations of shells, and its own template
+    "p2p/absent.py", "p2p/child.py", "p2p/linked.py", "p2p/opening.py",
+    "p2p/process.py", "p2p/host/*",
     "devnet/*", "testing/*",
 )
 # fmt: on
@@ -84,7 +86,7 @@ OUTSIDE = frozenset({
     "asyncio", "concurrent", "threading", "multiprocessing", "subprocess", "signal",
     "selectors", "socket", "ssl", "http", "os", "shutil", "tempfile", "glob", "fcntl",
     "sqlite3", "time", "random", "secrets", "uuid", "aiohttp", "websockets", "sqlalchemy",
-    "alembic", "uvloop", "structlog", "rich", "typer",
+    "alembic", "uvloop", "structlog", "rich", "typer", "trio", "libp2p",
 })
 # fmt: on
 """Modules with which one can wait, ask, write, or get an answer that differs next time."""
@@ -93,18 +95,22 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("api/*", "chain/*", "devnet/*", "testing/*"),
     "alembic": ("store/*",),
     "coincurve": ("identity/signatures.py", "zeroex/signatures.py", "devnet/*", "testing/*"),
+    "google": ("p2p/host/identify.py",),
     "jsonschema_rs": ("zeroex/*",),
+    "libp2p": ("p2p/process.py", "p2p/host/*"),
     "msgspec": ("*",),
+    "multiaddr": ("p2p/process.py", "p2p/host/*"),
     "rich": ("cli.py", "cli/*", "devnet/*"),
     "sqlalchemy": ("store/*", "zeroex/*"),
     "structlog": ("logbook.py",),
     "tiny_keccak": ("zeroex/*", "chain/*", "devnet/*", "testing/*"),
+    "trio": ("p2p/process.py", "p2p/host/*"),
     "typer": ("cli.py", "cli/*"),
     "uvloop": ("cli.py", "cli/*", "node.py"),
     "wallycore": ("identity/*",),
     "websockets": ("chain/*", "devnet/*", "testing/*"),
     # and of the standard library, where the system's clock and chance come in
-    "random": ("cli/*", "devnet/*", "testing/*"),
+    "random": ("cli/*", "devnet/*", "testing/*", "p2p/process.py", "p2p/host/*"),
     "secrets": ("identity/keyring.py", "node.py", "cli/*"),
     "sqlite3": ("store/*",),
     "time": ("clock.py",),

@@ -326,3 +326,14 @@ MAX_AGENT_SIZE = 128
 
 MAX_PROTOCOLS = 128
 """Protocols of a peer that are kept."""
+
+# --- the child process -----------------------------------------------------------------
+
+START_PATIENCE = 60.0
+"""Seconds a child may take to import the library and listen: 3 on an idle machine."""
+
+SILENCE_PATIENCE = 20.0
+"""Seconds without a word of the child, which speaks every second, until it is killed."""
+
+MAX_PEER_EVENTS = 1_000
+"""Peers joining and leaving that wait to be read by one reader; the oldest go first."""

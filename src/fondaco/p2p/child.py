@@ -1,0 +1,121 @@
+"""One life of the p2p process: started, spoken to over its link, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+from fondaco.p2p import limits
+from fondaco.p2p.link import ToChild, ToMain, encode, in_main
+
+log = logging.getLogger(__name__)
+
+MODULE = "fondaco.p2p.process"
+
+READ_SIZE = 256 * 1024
+"""Bytes read from the link at once."""
+
+PASSED_ON = frozenset(
+    {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV"}
+    | {"LD_LIBRARY_PATH", "PYTHONHASHSEED", "COVERAGE_PROCESS_START", "SYSTEMROOT"}
+)
+"""Names of the environment that the child gets. The others may hold tokens and endpoints,
+which it has no use for, or switches of the library (LIBP2P_DEBUG, PY_YAMUX_…)."""
+
+
+class Child:
+    """The process and our end of its link."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        writer.transport.set_write_buffer_limits(high=limits.LINK_QUEUE_BYTES)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the child."""
+        return self._writer.transport.get_write_buffer_size()
+
+    def put(self, frame: ToChild) -> None:
+        """Send *frame* whatever waits already: for what is bounded by other means."""
+        self._writer.write(encode(frame))
+
+    async def send(self, frame: ToChild) -> None:
+        """Send *frame*; wait while the child does not read. One that has died takes all."""
+        self.put(frame)
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+
+    async def frames(self) -> AsyncIterator[list[ToMain]]:
+        """Yield what the child sends, as many frames as come at once, until it ends.
+
+        Raises:
+            BrokenLink: it sends what is none of it.
+            TimeoutError: it has not said a word for so long that it must be frozen.
+        """
+        decoder = in_main()
+        patience = limits.START_PATIENCE
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    data = await self._reader.read(READ_SIZE)
+            except ConnectionError:
+                return
+            if not data:
+                return
+            if frames := decoder.feed(data):
+                patience = limits.SILENCE_PATIENCE
+                yield frames
+
+    async def stop(self) -> None:
+        """Close the link and wait for the process to end; kill it where it does not."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(limits.STOP_PATIENCE):
+                await self._process.wait()
+        except TimeoutError:
+            log.warning("the p2p process does not end; it is killed")
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End the process at once."""
+        self._writer.close()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+async def start_child() -> Child:
+    """Start the process. It waits for its first frame."""
+    ours, theirs = socket.socketpair()
+    with contextlib.closing(theirs):
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                MODULE,
+                str(theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env={name: value for name, value in os.environ.items() if name in PASSED_ON},
+            )
+        except BaseException:
+            ours.close()
+            raise
+    reader, writer = await asyncio.open_connection(sock=ours)
+    return Child(process, reader, writer)

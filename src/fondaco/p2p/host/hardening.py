@@ -1,0 +1,115 @@
+"""The library made fit for strangers: each defect and its cure, applied by name.
+
+Everything in here replaces something inside of libp2p 0.8.1 and of no other version: the
+cures reach into its private parts. Where a subclass does, one is used instead: see
+``yamux``, ``swarm`` and ``identify``.
+
+    defect                                            cure
+    an exception in a stream handler ends the process contained, the stream is reset
+    streams without number, handlers that outlive
+      their connection                                counted; ended with it
+    250 inbound connections over a lifetime           swarm.py waits for the connection's end
+    every dial waits for 250 ms                       a delay of 5 ms, and swarm.py dials itself
+    window polling, window updates for every read,
+      no cap, half-written frames                     yamux.py
+    two processes may listen on one port              no SO_REUSEPORT
+    IPv6 peers have no address, hence no limits       get_remote_address takes 4-tuples
+    an exception in a connection's task ends the
+      process                                         contained, the connection is closed
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from importlib.metadata import version
+from typing import Any
+
+import trio
+from libp2p.identity.identify import identify
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network import swarm
+from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.stream_muxer import muxer_multistream
+from libp2p.stream_muxer.yamux import yamux as library_yamux
+from libp2p.transport.tcp import tcp
+
+from fondaco.errors import NodeError
+from fondaco.p2p import limits
+from fondaco.p2p.host import yamux
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.8.1"
+"""Of libp2p: the only one that the cures were written for and tested with."""
+
+_library_start = SwarmConn.start
+
+
+class UnknownLibrary(NodeError):
+    """Another version of libp2p is installed. It may need other cures."""
+
+    code = "UnknownLibrary"
+
+
+def harden(*, agent: str, installed: str | None = None) -> None:
+    """Apply every cure; once per process, before anything else of the library is used.
+
+    Args:
+        agent: how this software calls itself to peers.
+        installed: the version found; None asks the installed package.
+
+    Raises:
+        UnknownLibrary: it is not VERSION.
+    """
+    found = version("libp2p") if installed is None else installed
+    if found != VERSION:
+        raise UnknownLibrary(f"libp2p {found} is installed; the cures are for {VERSION}")
+    for owner, name, cure in (
+        (swarm, "_HAPPY_EYEBALLS_DELAY", 0.005),
+        (library_yamux, "MAX_WINDOW_SIZE", limits.MAX_WINDOW),
+        (library_yamux, "YamuxStream", yamux.Stream),
+        (muxer_multistream, "Yamux", yamux.Connection),
+        (identify, "AGENT_VERSION", agent),
+        (SwarmConn, "_handle_muxed_stream", _take_stream),
+        (SwarmConn, "start", _contained_start),
+        (TrioTCPStream, "get_remote_address", _remote_address),
+        (tcp, "_set_reuse_flags", _reuse_address_only),
+    ):
+        # A name that is gone would make the cure a placebo.
+        if not hasattr(owner, name):
+            raise UnknownLibrary(f"libp2p has no {name} where the cures look for it")
+        setattr(owner, name, cure)
+
+
+async def _take_stream(connection: SwarmConn, muxed_stream: Any) -> None:
+    """Leave a peer's new stream to our swarm, which counts and contains it."""
+    await connection.swarm.take_stream(connection, muxed_stream)  # type: ignore[attr-defined]
+
+
+async def _contained_start(connection: SwarmConn) -> None:
+    try:
+        await _library_start(connection)
+    # Whatever escapes here would end the whole process.
+    except Exception:
+        log.warning("connection ended by an error", exc_info=True)
+        await connection.close()
+    finally:
+        connection.event_started.set()
+
+
+def _remote_address(stream: TrioTCPStream) -> tuple[str, int] | None:
+    """Return host and port of the other end; also of an IPv6 one, and after it has gone."""
+    if stream._cached_remote_address is None:
+        try:
+            host, port = stream.stream.socket.getpeername()[:2]
+        except OSError:
+            return None
+        # An IPv4 peer of an IPv6 listener is still an IPv4 peer.
+        stream._cached_remote_address = (host.removeprefix("::ffff:"), port)
+    return stream._cached_remote_address
+
+
+def _reuse_address_only(listener: trio.socket.SocketType) -> None:
+    """Let a restarted node have its port at once, but never a port that is in use."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
