@@ -68,7 +68,7 @@ def _route(frames: list[list[bytes]]) -> float:
     for peer in peers:
         router.peer_joined(peer, 0.0)
         router.received_frame(peer, encode_rpc(hello), 0.0)
-        while router.take(peer):
+        while router.take(peer, 1.0):
             pass
     if len(router.mesh(TOPIC)) != DEGREE:
         raise AssertionError("the benchmark's mesh is not complete")
@@ -81,7 +81,7 @@ def _route(frames: list[list[bytes]]) -> float:
                     if isinstance(event, Deliver):
                         router.verdict(event.message_id, Verdict.ACCEPT, 1.0)
         for peer in peers:
-            while router.take(peer):
+            while router.take(peer, 1.0):
                 pass
     spent = time.thread_time() - start
     if router.counters.accepted != MESSAGES or router.counters.forwarded != (DEGREE - 1) * MESSAGES:

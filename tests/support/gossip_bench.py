@@ -71,7 +71,7 @@ class Bench:
     def hears(self, number: int) -> Rpc:
         """Return all that waits for a peer, put together."""
         parts: dict[str, list[object]] = {name: [] for name in Rpc.__struct_fields__}
-        while (frame := self.router.take(PEERS[number])) is not None:
+        while (frame := self.router.take(PEERS[number], self.now)) is not None:
             (payload,) = FrameDecoder().feed(frame)
             rpc = decode_rpc(payload)
             for name in parts:

@@ -59,6 +59,11 @@ class TokenBucket:
         """What was left after the last call; negative while in debt."""
         return self._tokens
 
+    def level_at(self, now: float) -> float:
+        """Return what can be taken at *now*."""
+        self._refill(now)
+        return self._tokens
+
     def _refill(self, now: float) -> None:
         if now > self._at:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)

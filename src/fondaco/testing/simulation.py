@@ -307,7 +307,7 @@ class Simulation:
         def write() -> None:
             if self._streams.get(direction) != stream or stream is None:
                 return
-            frame = node.router.take(other.peer)
+            frame = node.router.take(other.peer, self.now)
             if frame is None:
                 return
             (payload,) = FrameDecoder().feed(frame)

@@ -15,7 +15,7 @@ def encoded(text: bytes) -> bytes:
 
 
 def take(outbox: Outbox) -> Rpc:
-    frame = outbox.take()
+    frame = outbox.take(10_000)
     assert frame is not None
     (payload,) = FrameDecoder().feed(frame)
     return decode_rpc(payload)
@@ -45,7 +45,7 @@ def test_everything_goes_into_one_rpc() -> None:
     assert list(rpc.iwant) == [b"4"]
     assert data(rpc) == [b"five", b"six"]
     assert not outbox
-    assert outbox.take() is None
+    assert outbox.take(10_000) is None
 
 
 def test_the_last_word_on_a_topic_counts() -> None:
@@ -101,7 +101,7 @@ def test_long_queues_become_frames_that_every_implementation_takes() -> None:
     assert outbox.iwant(ids[:12_000]) == 0
     assert outbox.ihave("t", ids) == 12_000
     asked, told = list[bytes](), list[bytes]()
-    while (frame := outbox.take()) is not None:
+    while (frame := outbox.take(10_000)) is not None:
         assert len(frame) <= limits.MAX_RPC_SIZE
         (payload,) = FrameDecoder().feed(frame)
         rpc = decode_rpc(payload)

@@ -79,7 +79,7 @@ def test_a_peer_that_leaves_a_topic_leaves_the_mesh(bench: Bench) -> None:
     assert bench.router.mesh(TOPIC) == []
     assert bench.router.peers == [PEERS[0]]
     assert bench.says(1, publish=[message()]) == [], "of a peer that left nothing is taken"
-    assert bench.router.take(PEERS[1]) is None
+    assert bench.router.take(PEERS[1], bench.now) is None
 
 
 def test_the_thirteenth_graft_is_answered_with_others_to_go_to(bench: Bench) -> None:
@@ -240,11 +240,11 @@ def test_what_is_queued_becomes_one_frame_and_one_wake(bench: Bench) -> None:
     assert woken(first) == {PEERS[0]}
     assert bench.router.publish(TOPIC, b"2", bench.now, NOW_NS) == []
     assert bench.router.queued(PEERS[0])[0] == 2
-    frame = bench.router.take(PEERS[0])
+    frame = bench.router.take(PEERS[0], bench.now)
     assert frame is not None
     assert woken(bench.router.publish(TOPIC, b"3", bench.now, NOW_NS)) == set(), "not yet empty"
-    assert bench.router.take(PEERS[0]) is not None
-    assert bench.router.take(PEERS[0]) is None
+    assert bench.router.take(PEERS[0], bench.now) is not None
+    assert bench.router.take(PEERS[0], bench.now) is None
     assert woken(bench.router.publish(TOPIC, b"4", bench.now, NOW_NS)) == {PEERS[0]}
 
 

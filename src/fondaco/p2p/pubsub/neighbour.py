@@ -9,6 +9,10 @@ from fondaco.p2p.pubsub.outbox import Outbox
 from fondaco.p2p.pubsub.parameters import Parameters
 from fondaco.p2p.pubsub.rpc import PeerId
 
+SENT_SHARE = 0.8
+"""Of what a peer reads from us, what we send it. However much others pump into us, we are no
+flood to those we pass it on to; what does not fit waits, and its queue is fair."""
+
 
 class Protocol(enum.Enum):
     """What was agreed on for the pubsub streams with a peer, best first."""
@@ -36,6 +40,7 @@ class Neighbour:
         "peer",
         "protocol",
         "record",
+        "sending",
         "topics",
         "validating",
     )
@@ -62,6 +67,9 @@ class Neighbour:
         self.is_announced = False
         """Whether Ready was given out for it and its outbox not seen empty since."""
         self.bucket = TokenBucket(parameters.messages_per_second, parameters.messages_burst, now)
+        self.sending = TokenBucket(
+            parameters.messages_per_second * SENT_SHARE, parameters.messages_burst * SENT_SHARE, now
+        )
         self.validating = 0
         """Messages it was the first to bring that wait for a verdict."""
         self.flood = 0

@@ -99,17 +99,26 @@ class Neighbourhood:
             neighbour.is_announced = True
             self.events.append(Ready(neighbour.peer))
 
-    def take(self, peer: PeerId) -> bytes | None:
-        """Return the next frame for *peer*; None when nothing waits."""
+    def take(self, peer: PeerId, now: float) -> bytes | None:
+        """Return the next frame for *peer*; None when nothing waits, or has to wait on."""
         neighbour = self.all.get(peer)
         if neighbour is None:
             return None
-        frame = neighbour.outbox.take()
+        outbox, sending = neighbour.outbox, neighbour.sending
+        before = outbox.messages
+        frame = outbox.take(int(sending.level_at(now)))
         if frame is None:
             neighbour.is_announced = False
-        else:
-            self._counters.frames += 1
+            return None
+        sending.take(before - outbox.messages, now)
+        self._counters.frames += 1
         return frame
+
+    def wake_waiting(self, now: float) -> None:
+        """A heartbeat: what was held back because we sent too much may go on."""
+        for neighbour in self.all.values():
+            if neighbour.outbox.messages and neighbour.sending.level_at(now) >= 1:
+                self.wake(neighbour)
 
     def announce(self, topic: str, *, is_wanted: bool) -> None:
         """Tell everybody that we join or leave *topic*."""

@@ -34,6 +34,10 @@ REQUESTED: Source = b"?"
 """Of messages that the peer asked for."""
 
 
+MAX_FRAME_MESSAGES = limits.MAX_RPC_MESSAGES // 2
+"""Messages in one frame: well below what a receiver calls too many."""
+
+
 class Outbox:
     """The queue to one peer."""
 
@@ -126,25 +130,28 @@ class Outbox:
             dropped.append(dropped_id)
         return dropped
 
-    def take(self) -> bytes | None:
-        """Return one frame with as much of what waits as fits; None when nothing does."""
-        if not self:
+    def take(self, most: int) -> bytes | None:
+        """Return one frame with as much of what waits as fits, *most* messages at most; None
+        when there is nothing to send."""
+        has_messages = self._count > 0 and most > 0
+        if not (has_messages or self._subscriptions or self._mesh or self._ids):
             return None
         parts = [
             encode_subscription(Subscription(topic, is_wanted))
             for topic, is_wanted in self._subscriptions.items()
         ]
         self._subscriptions.clear()
-        if self._count:
-            self._take_messages(parts)
+        if has_messages:
+            self._take_messages(parts, most)
         if self._mesh or self._ids:
             parts.append(encode_control(self._take_control()))
         return encode_frame(b"".join(parts))
 
-    def _take_messages(self, parts: list[bytes]) -> None:
+    def _take_messages(self, parts: list[bytes], most: int) -> None:
         size = 0
         queues = self._queues
-        while queues:
+        last = len(parts) + min(most, MAX_FRAME_MESSAGES)
+        while queues and len(parts) < last:
             source, queue = next(iter(queues.items()))
             encoded = queue[0][1]
             if size and size + len(encoded) > limits.MAX_COALESCED_SIZE:

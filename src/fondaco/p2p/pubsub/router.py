@@ -1,6 +1,6 @@
 """GossipSub 1.1 and 1.0 as a state machine: calls in, events and frames out.
 
-    peer_joined, peer_left ---.                       .--> Ready(peer) --> take(peer): frame
+    peer_joined, peer_left ---.                       .--> Ready(peer) --> take(peer, now): frame
     received(peer, rpc) ------|      +----------+     |--> Deliver --> verdict(message_id)
     publish(topic, data) -----+----> |  Router  | ----+--> Misbehaved, Disconnect
     verdict(message_id) ------|      +----------+     '--> Exchange: peers to connect to
@@ -402,6 +402,7 @@ class Router:
         for topic in (*self._meshes, *self._fanout):
             self._flow.gossip(topic, self._members(topic), now)
         self._left = {topic: mesh for topic, mesh in self._left.items() if mesh.is_waiting(now)}
+        self._hood.wake_waiting(now)
         self._flow.shift()
         self._seen.tidy(now)
         self.scores.tidy(now, self._neighbours)
@@ -409,10 +410,10 @@ class Router:
 
     # --- what goes out -------------------------------------------------------------------
 
-    def take(self, peer: PeerId) -> bytes | None:
+    def take(self, peer: PeerId, now: float) -> bytes | None:
         """Return the next frame for *peer*, everything that waits put together; None when
-        nothing waits, and the next Ready says when to ask again."""
-        return self._hood.take(peer)
+        nothing may be sent now, and the next Ready says when to ask again."""
+        return self._hood.take(peer, now)
 
     def _members(self, topic: str) -> Collection[PeerId]:
         mesh = self._meshes.get(topic)
