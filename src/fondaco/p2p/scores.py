@@ -213,7 +213,7 @@ class Bans:
             banned[peer] = now
             if len(banned) >= limits.PEERS_TO_BAN_AN_ADDRESS:
                 self._addresses[group] = self._longer(self._addresses.pop(group, None), now)
-        if max(map(len, (self._peers, self._addresses, self._banned_from))) > limits.MAX_BANNED:
+        if max(len(self._peers), len(self._addresses), len(self._banned_from)) > limits.MAX_BANNED:
             self.tidy(now)
         return ban
 

@@ -205,7 +205,7 @@ class Gossip:
         while not talk.peer.left.is_set():
             await talk.ready.wait()
             talk.ready = trio.Event()
-            while (frame := self.router.take(raw)) is not None:
+            while (frame := self.router.take(raw, trio.current_time())) is not None:
                 with trio.fail_after(GOSSIP_PATIENCE):
                     await channel.write(frame)
                 self._drained.set()
