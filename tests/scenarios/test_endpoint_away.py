@@ -15,6 +15,7 @@ from fondaco.clock import SystemClock
 from fondaco.devnet import actions
 from fondaco.zeroex.order import ProtocolVersion
 from support.cable import Cable, open_cable
+from support.jumping_clock import JumpingClock
 from support.market import Market
 from support.mesh_socket import PATIENCE, MeshSocket, codes, open_socket
 from support.running_node import node_in_process
@@ -50,11 +51,17 @@ async def cable(market: Market) -> AsyncIterator[Cable]:
 
 @contextlib.asynccontextmanager
 async def node_behind(
-    url: str, settings: dict[str, str], tmp_path: Path
+    url: str, settings: dict[str, str], tmp_path: Path, *, speed: float = 1.0
 ) -> AsyncIterator[MeshSocket]:
-    """A node that reaches the chain by *url*, and a client of it."""
+    """A node that reaches the chain by *url*, and a client of it.
+
+    Args:
+        speed: of its clock, by which it pauses between tries and says how stale it is.
+            Time-outs of the network are real.
+    """
+    own = settings | {"ETHEREUM_RPC_URL": url}
     async with (
-        node_in_process(settings | {"ETHEREUM_RPC_URL": url}, data_dir=tmp_path / "node") as node,
+        node_in_process(own, data_dir=tmp_path / "node", clock=JumpingClock(speed)) as node,
         open_socket(node.rpc) as client,
     ):
         yield client
@@ -71,18 +78,19 @@ async def serves_without_chain(client: MeshSocket, book: dict[str, str]) -> floa
 
 
 AWAY = [
-    pytest.param("http", cut, 3, id="http refused"),
-    pytest.param("ws", cut, 3, id="ws refused"),
-    pytest.param("http", blocked, 3, id="http silent"),
-    pytest.param("ws", blocked, 3, id="ws silent"),
-    pytest.param("http", cut, 30, id="http refused 30 s", marks=pytest.mark.soak),
-    pytest.param("ws", cut, 30, id="ws refused 30 s", marks=pytest.mark.soak),
-    pytest.param("http", blocked, 30, id="http silent 30 s", marks=pytest.mark.soak),
-    pytest.param("ws", blocked, 30, id="ws silent 30 s", marks=pytest.mark.soak),
+    pytest.param("http", cut, 30, 10, id="http refused"),
+    pytest.param("ws", cut, 30, 10, id="ws refused"),
+    pytest.param("http", blocked, 3, 1, id="http silent"),
+    pytest.param("ws", blocked, 3, 1, id="ws silent"),
+    pytest.param("http", cut, 30, 1, id="http refused 30 s", marks=pytest.mark.soak),
+    pytest.param("ws", cut, 30, 1, id="ws refused 30 s", marks=pytest.mark.soak),
+    pytest.param("http", blocked, 30, 1, id="http silent 30 s", marks=pytest.mark.soak),
+    pytest.param("ws", blocked, 30, 1, id="ws silent 30 s", marks=pytest.mark.soak),
 ]
+"""Transport, how the endpoint goes, seconds it is away, speed of the node's clock."""
 
 
-@pytest.mark.parametrize(("scheme", "goes", "seconds"), AWAY)
+@pytest.mark.parametrize(("scheme", "goes", "seconds", "speed"), AWAY)
 async def test_served_meanwhile_and_caught_up_after(
     market: Market,
     settings: dict[str, str],
@@ -91,11 +99,12 @@ async def test_served_meanwhile_and_caught_up_after(
     scheme: str,
     goes: Break,
     seconds: float,
+    speed: float,
 ) -> None:
     filled, cancelled, untouched = (
         market.offer(version, salt=salt) for salt, version in ((1, V2), (2, V3), (3, V2))
     )
-    async with node_behind(cable.url(scheme), settings, tmp_path) as client:
+    async with node_behind(cable.url(scheme), settings, tmp_path, speed=speed) as client:
         await client.add(filled, cancelled, untouched)
         watching = await client.subscribe()
         book = await client.book()
@@ -127,14 +136,19 @@ async def test_served_meanwhile_and_caught_up_after(
         assert len(accepted["accepted"]) == 1
 
 
-@pytest.mark.parametrize("goes", [cut, blocked])
+@pytest.mark.parametrize(("goes", "speed"), [(cut, 10), (blocked, 1)])
 async def test_new_orders_are_refused_in_bounded_time(
-    market: Market, settings: dict[str, str], tmp_path: Path, cable: Cable, goes: Break
+    market: Market,
+    settings: dict[str, str],
+    tmp_path: Path,
+    cable: Cable,
+    goes: Break,
+    speed: float,
 ) -> None:
     """Many orders take no longer than one: the client gives up after half a minute."""
     clock = SystemClock()
     orders = [market.offer(V3, salt=salt) for salt in range(3_000)]
-    async with node_behind(cable.url("http"), settings, tmp_path) as client:
+    async with node_behind(cable.url("http"), settings, tmp_path, speed=speed) as client:
         known = market.offer(V2)
         await client.add(known)
         await goes(cable)
@@ -143,7 +157,7 @@ async def test_new_orders_are_refused_in_bounded_time(
             asyncio.create_task(client.add(*part, patience=2 * CLIENT_PATIENCE))
             for part in ([known, orders[0]], orders[1:])
         ]
-        while not all(task.done() for task in adding):
+        while (await asyncio.wait(adding, timeout=0.2))[1]:
             await serves_without_chain(client, {name_of(known): "40"})
         took = clock.monotonic() - began
         few, many = await asyncio.gather(*adding)
