@@ -101,7 +101,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("*",),
     "multiaddr": ("p2p/process.py", "p2p/host/*"),
     "rich": ("cli.py", "cli/*", "devnet/*"),
-    "sqlalchemy": ("store/*", "zeroex/*"),
+    "sqlalchemy": ("store/*", "zeroex/*", "testing/*"),
     "structlog": ("logbook.py",),
     "tiny_keccak": ("zeroex/*", "chain/*", "devnet/*", "testing/*"),
     "trio": ("p2p/process.py", "p2p/host/*"),
@@ -126,6 +126,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "store/migrations/*": "tests/store/test_migrate.py runs them all",
     "*/errors.py": "classes with codes; raised in the tests of their users",
     "*/limits.py": "named constants; the tests of their users go past each",
+    "testing/chain.py": "fakes; tests/zeroex drives services and watchers through all of them",
 }
 """Modules without a test file of their own -> where they are tested."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import secrets
@@ -99,8 +98,6 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
             tasks.create_task(zeroex.housekeeping.run(), name="housekeeping")
             tasks.create_task(_keep_budget(budget, database, clock), name="RPC budget")
             await _until_current(zeroex.watcher.caught_up, clock)
-            # What is there now stays: a full collection would walk it and hold the event loop.
-            gc.freeze()
             ready.set()
             on_ready(_ready_info(server, identity.peer_id))
 

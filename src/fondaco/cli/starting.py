@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import sys
@@ -67,7 +68,12 @@ async def serve(config: Config, on_ready: Callable[[ReadyInfo], None]) -> None:
     from fondaco import node
     from fondaco.clock import SystemClock
 
-    await node.run(config, clock=SystemClock(), on_ready=on_ready)
+    def announce(ready: ReadyInfo) -> None:
+        # What is there now stays: a full collection would walk it and hold the event loop.
+        gc.freeze()
+        on_ready(ready)
+
+    await node.run(config, clock=SystemClock(), on_ready=announce)
 
 
 def demo(as_json: Json = False, rpc_addr: Address = "127.0.0.1:60557") -> None:
