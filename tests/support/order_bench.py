@@ -144,6 +144,7 @@ class OrderBench:
         async with asyncio.timeout(PATIENCE):
             while not await self._is_seen(self.blocks.tip) or self.watcher.due_count:
                 pass
+        await until(lambda: self.watcher.caught_up.is_set() and self.watcher.last_error is None)
 
     async def _is_seen(self, header: Header) -> bool:
         rows = await self.database.read(load_retained)
