@@ -273,8 +273,8 @@ HANDSHAKE_TIMEOUT = 10.0
 """Seconds from the socket to the first stream, both ways (the library's own figure)."""
 
 MAX_HANDSHAKES = 64
-"""Sockets in a handshake at once; more are closed at once, so that half-open ones cannot
-take the places of connections."""
+"""Sockets in a handshake at once; for one more the oldest is closed, so that half-open ones
+neither take the places of connections nor keep honest peers out."""
 
 WRITE_PATIENCE = 20.0
 """Seconds for one frame to get into the socket; then the connection is closed. A write

@@ -38,6 +38,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     first_dial_backoff: float = limits.FIRST_DIAL_BACKOFF
     longest_dial_backoff: float = limits.LONGEST_DIAL_BACKOFF
     exchange_interval: float = limits.EXCHANGE_INTERVAL
+    stats_interval: float = limits.STATS_INTERVAL
     max_connections: int = limits.MAX_CONNECTIONS
     wanted_connections: int = limits.WANTED_CONNECTIONS
     first_ban: float = limits.FIRST_BAN

@@ -74,6 +74,7 @@ class LinkedNetwork:
         self._joined: dict[str, tuple[str, ...]] = {}
         self._readers: set[asyncio.Queue[PeerEvent]] = set()
         self._counters: dict[str, int] = {}
+        self._counted = asyncio.Event()
         self._counts: Counter[str] = Counter()
         self._note_known(known_peers)
 
@@ -174,6 +175,8 @@ class LinkedNetwork:
                     task.cancel()
             case link.Counters():
                 self._counters = frame.values
+                self._counted.set()
+                self._counted = asyncio.Event()
             case _:
                 self._take_news(frame)
 
@@ -412,6 +415,10 @@ class LinkedNetwork:
 
     def reward(self, peer: str) -> None:
         self._put(link.Reward(peer))
+
+    async def counters_changed(self) -> None:
+        """Return when the child has counted anew, once a second."""
+        await self._counted.wait()
 
     def known_peers(self) -> list[KnownPeer]:
         return list(self._known.values())

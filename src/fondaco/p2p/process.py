@@ -245,7 +245,7 @@ class Child:
             if rows := self._discovery.take_seen():
                 await self._end.send(link.Seen(rows))
             await self._end.send(link.Counters(self._count()))
-            await trio.sleep(limits.STATS_INTERVAL)
+            await trio.sleep(self._start.tuning.stats_interval)
 
     def _count(self) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -303,6 +303,7 @@ async def run(descriptor: int) -> None:
     logbook.open_log(
         verbosity=first.verbosity, as_json=first.log_json, redact=Redactor(), stream=sys.stderr
     )
+    _quieten_library(first.verbosity)
     harden(agent=first.agent)
     child = Child(first, import_from_libp2p(first.private_key), end)
     async with trio.open_nursery() as nursery:
@@ -312,6 +313,14 @@ async def run(descriptor: int) -> None:
         with trio.move_on_after(1):
             await end.flush()
         nursery.cancel_scope.cancel()
+
+
+def _quieten_library(verbosity: int) -> None:
+    """Hear the library at verbosity 6 only: it calls every stranger's mistake an error."""
+    library = logging.getLogger("libp2p")
+    library.handlers.clear()
+    library.propagate = True
+    library.setLevel(logging.NOTSET if verbosity >= 6 else logging.CRITICAL)
 
 
 async def _until_closed(end: LinkEnd, scope: trio.CancelScope) -> None:

@@ -97,7 +97,7 @@ class Swarm(LibrarySwarm):
         self._refuses = refuses
         self._on_joined = on_joined
         self._on_left = on_left
-        self._handshakes = trio.CapacityLimiter(limits.MAX_HANDSHAKES)
+        self._handshakes: dict[trio.CancelScope, None] = {}
         self._places = Connections(most=tuning.max_connections)
         self._streams = Streams()
         self._admitted: dict[SwarmConn, str] = {}
@@ -128,20 +128,17 @@ class Swarm(LibrarySwarm):
             if self._is_denied(address) or self._refuses(None, address):
                 raise Refused(address)
             self._places.attempt(address, trio.current_time())
-            self._handshakes.acquire_nowait()
-        except (Refused, BudgetExceeded, trio.WouldBlock) as exc:
+        except (Refused, BudgetExceeded) as exc:
             self.counts["connections-refused"] += 1
             log.debug("inbound connection refused", extra={"address": address, "why": str(exc)})
             await read_write_closer.close()
             return
         connection = RawConnection(read_write_closer, False)
         try:
-            try:
-                muxed = await self.upgrade_inbound_raw_conn(connection, maddr)
-            finally:
-                self._handshakes.release()
-            # The library would wait for the swarm's end here, and keep the place till then.
-            await muxed.event_closed.wait()  # type: ignore[attr-defined]
+            muxed = await self._shake_hands(connection, maddr)
+            if muxed is not None:
+                # The library would wait for the swarm's end here, and keep the place till then.
+                await muxed.event_closed.wait()
         except SwarmException as exc:
             self.counts["handshakes-failed"] += 1
             log.debug("inbound handshake failed", extra={"address": address, "why": str(exc)})
@@ -152,6 +149,20 @@ class Swarm(LibrarySwarm):
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                 await connection.close()
+
+    async def _shake_hands(self, connection: RawConnection, maddr: Multiaddr) -> Any:
+        """Return the connection, or None where a newer handshake took its place: honest ones
+        take a tenth of a second, half-open sockets stay, so that the oldest is none."""
+        if len(self._handshakes) >= limits.MAX_HANDSHAKES:
+            next(iter(self._handshakes)).cancel()
+        with trio.CancelScope() as scope:
+            self._handshakes[scope] = None
+            try:
+                return await self.upgrade_inbound_raw_conn(connection, maddr)
+            finally:
+                del self._handshakes[scope]
+        self.counts["handshakes-failed"] += 1
+        return None
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         peer = muxed_conn.peer_id
