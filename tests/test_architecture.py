@@ -72,6 +72,8 @@ SHELLS = (
     "zeroex/admission.py", "zeroex/blockrows.py", "zeroex/refusals.py", "zeroex/search.py",
     "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
     "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
+    "zeroex/gossip.py", "zeroex/ordersync.py", "zeroex/meshsync.py", "zeroex/order_fetch.py",
+    "zeroex/order_memory.py", "zeroex/bookwalk.py", "zeroex/sync_server.py",
     "documentation/*",  # it reads the declarations of shells, and its own template
     "p2p/absent.py", "p2p/child.py", "p2p/linked.py", "p2p/opening.py",
     "p2p/process.py", "p2p/host/*",
