@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from fondaco.redaction import Redactor
 
 URL = "https://eth.example/v3/0123456789abcdef"
 TOKEN = "correct-horse-battery"
+
+SOURCES = sorted((Path(__file__).parents[1] / "src" / "fondaco").rglob("*.py"))
 
 log = logging.getLogger("fondaco.test")
 
@@ -55,6 +59,30 @@ def test_a_line_is_an_object() -> None:
         "code": "OrderExpired",
         "order_hash": "0x01ff",
     }
+
+
+def test_a_text_with_arguments_keeps_its_fields() -> None:
+    stream = opened()
+    log.warning("orders wait: %s", ValueError("the disk is full"), extra={"due": 3})
+    line = json.loads(stream.getvalue())
+    assert (line["msg"], line["due"]) == ("orders wait: the disk is full", 3)
+
+
+def test_no_field_has_a_name_that_logging_needs_itself() -> None:
+    """It would raise where something is to be told, at run time and not before."""
+    taken = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "time", "level", "logger"}
+    fields = {
+        (path.name, str(key.value))
+        for path in SOURCES
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.keyword)
+        and call.arg == "extra"
+        and isinstance(call.value, ast.Dict)
+        for key in call.value.keys
+        if isinstance(key, ast.Constant)
+    }
+    assert len(fields) > 20
+    assert {(path, field) for path, field in fields if field in taken} == set()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
 import pytest
 
+from fondaco.store.limits import SNAPSHOTS_MAX
 from fondaco.zeroex import repository
 from fondaco.zeroex.eip712 import order_hash
 from fondaco.zeroex.snapshots import (
@@ -116,3 +118,42 @@ async def test_one_too_many_ends_the_one_unused_for_longest(snapshots: Snapshots
 async def test_an_id_nobody_gave_out(snapshots: Snapshots) -> None:
     with pytest.raises(UnknownSnapshot, match="with an empty snapshotID"):
         snapshots.get("unknown")
+
+
+async def test_a_page_that_waits_while_its_snapshot_ends(
+    bench: OrderBench, snapshots: Snapshots
+) -> None:
+    """Whoever asked is told in the words for it, not that something is closed."""
+    await fill(bench, 2)
+    snapshot = await snapshots.create()
+    async with asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(snapshot.close())
+        await asyncio.sleep(0)
+        page = tasks.create_task(refused_page(snapshot))
+    assert ending.done()
+    assert page.result() == (
+        "No snapshot found with id: id-1. "
+        "To create a new snapshot, send a request with an empty snapshotID"
+    )
+
+
+async def refused_page(snapshot: OrderSnapshot) -> str:
+    with pytest.raises(UnknownSnapshot) as caught:
+        await snapshot.page(0, 10)
+    return str(caught.value)
+
+
+async def test_clients_who_hang_up_take_no_place_for_good(
+    bench: OrderBench, snapshots: Snapshots
+) -> None:
+    """The store holds few versions at once; each that is asked for in vain is let go of."""
+    await fill(bench, 2)
+    for turns in range(2 * SNAPSHOTS_MAX):
+        leaving = asyncio.create_task(snapshots.create())
+        for _ in range(turns % 7):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(MAX_SNAPSHOTS):
+            tasks.create_task(snapshots.create())
