@@ -210,7 +210,7 @@ async def test_a_sender_that_ignores_flow_control_loses_its_connection(scene: Sc
             stream = await someone.open(HANG)
             # One request, so that the node is busy and reads no more of this stream.
             await stream.write(b"\x01x")
-            number = stream.muxed_stream.stream_id
+            number = stream.muxed_stream.stream_id  # type: ignore[attr-defined]
             frame = struct.pack("!BBHII", 0, 0, 0, number, 65_000) + bytes(65_000)
             sent = 0
             with contextlib.suppress(Exception):
