@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fondaco.p2p import limits, link
 
-TO_CHILD = [
+TO_CHILD: list[link.ToChild] = [
     link.Start(
         private_key="c2VjcmV0",
         agent="fondaco/1",
@@ -38,7 +38,7 @@ TO_CHILD = [
     link.Disconnect("peer"),
 ]
 
-TO_MAIN = [
+TO_MAIN: list[link.ToMain] = [
     link.Listening("peer", ("a", "b")),
     link.CannotListen("taken"),
     link.Published(3),

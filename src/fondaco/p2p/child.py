@@ -36,10 +36,15 @@ class Child:
         process: asyncio.subprocess.Process,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        *,
+        silence: float,
+        stop_patience: float,
     ) -> None:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._silence = silence
+        self._stop_patience = stop_patience
         writer.transport.set_write_buffer_limits(high=limits.LINK_QUEUE_BYTES)
 
     @property
@@ -79,14 +84,14 @@ class Child:
             if not data:
                 return
             if frames := decoder.feed(data):
-                patience = limits.SILENCE_PATIENCE
+                patience = self._silence
                 yield frames
 
     async def stop(self) -> None:
         """Close the link and wait for the process to end; kill it where it does not."""
         self._writer.close()
         try:
-            async with asyncio.timeout(limits.STOP_PATIENCE):
+            async with asyncio.timeout(self._stop_patience):
                 await self._process.wait()
         except TimeoutError:
             log.warning("the p2p process does not end; it is killed")
@@ -100,8 +105,17 @@ class Child:
         await self._process.wait()
 
 
-async def start_child() -> Child:
-    """Start the process. It waits for its first frame."""
+async def start_child(
+    *,
+    silence: float = limits.SILENCE_PATIENCE,
+    stop_patience: float = limits.STOP_PATIENCE,
+) -> Child:
+    """Start the process. It waits for its first frame.
+
+    Args:
+        silence: seconds without a word after which it counts as frozen.
+        stop_patience: seconds it has for ending by itself.
+    """
     ours, theirs = socket.socketpair()
     with contextlib.closing(theirs):
         try:
@@ -118,4 +132,4 @@ async def start_child() -> Child:
             ours.close()
             raise
     reader, writer = await asyncio.open_connection(sock=ours)
-    return Child(process, reader, writer)
+    return Child(process, reader, writer, silence=silence, stop_patience=stop_patience)

@@ -23,7 +23,11 @@ from fondaco.p2p.network import KnownPeer, Network
 log = logging.getLogger(__name__)
 
 
-def is_installed(names: Sequence[str] = ("libp2p", "trio")) -> bool:
+LIBRARIES = ("libp2p", "trio")
+"""What the extra p2p brings and the child needs."""
+
+
+def is_installed(names: Sequence[str] = LIBRARIES) -> bool:
     """Return whether the extra ``p2p`` is installed, without importing it."""
     return all(importlib.util.find_spec(name) is not None for name in names)
 
@@ -42,6 +46,7 @@ async def open_network(
     verbosity: int = 4,
     log_json: bool = False,
     tuning: link.Tuning | None = None,
+    libraries: Sequence[str] = LIBRARIES,
 ) -> AsyncIterator[Network]:
     """Open the network and close it afterwards. Returns before it listens: see ``ready``.
 
@@ -53,7 +58,7 @@ async def open_network(
         known_peers: what ``Network.known_peers`` returned in an earlier life.
         deny: networks whose addresses are refused, such as ``192.0.2.0/24``.
     """
-    if not is_installed():
+    if not is_installed(libraries):
         log.warning("peers are off: the extra p2p is not installed (fondaco[p2p])")
         yield AbsentNetwork(identity.peer_id, known_peers)
         return
