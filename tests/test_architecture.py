@@ -73,7 +73,7 @@ SHELLS = (
     "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
     "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
     "zeroex/gossip.py", "zeroex/ordersync.py", "zeroex/meshsync.py", "zeroex/order_fetch.py",
-    "zeroex/order_memory.py", "zeroex/bookwalk.py", "zeroex/sync_server.py",
+    "zeroex/order_memory.py", "zeroex/bookwalk.py", "zeroex/sync_server.py", "zeroex/peer_rpc.py",
     "documentation/*",  # it reads the declarations of shells, and its own template
     "p2p/absent.py", "p2p/child.py", "p2p/linked.py", "p2p/opening.py",
     "p2p/process.py", "p2p/host/*",
@@ -126,6 +126,7 @@ CLOCK_READERS = frozenset({"now", "utcnow", "today", "time_ns", "urandom"})
 TESTED_ELSEWHERE: dict[str, str] = {
     "__main__.py": "one line; tests/test_cli.py runs it",
     "store/migrations/*": "tests/store/test_migrate.py runs them all",
+    "zeroex/peering.py": "protocols; tests/support/peer_nodes.py runs nodes on them",
     "*/errors.py": "classes with codes; raised in the tests of their users",
     "*/limits.py": "named constants; the tests of their users go past each",
     "zeroex/assembly.py": "makes the parts; tests/test_node.py and tests/scenarios run them",

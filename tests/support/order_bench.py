@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from fondaco.zeroex.eip712 import order_hash
 from fondaco.zeroex.feed import EventSubject, open_feed, publisher
 from fondaco.zeroex.ledger import Ledger, ToldEvent
 from fondaco.zeroex.order import OrderHash, ProtocolVersion, SignedOrder
+from fondaco.zeroex.order_filter import CustomSchema
 from fondaco.zeroex.repository import Counts, StoredOrder
 from fondaco.zeroex.service import AddResult, OrderService
 from fondaco.zeroex.validator import Policy
@@ -86,6 +87,8 @@ class OrderBench:
         )
         self.allowance = Allowance(per_hour=60, at_once=2, now=clock.monotonic())
         self.policy = Policy(contracts=CONTRACTS)
+        self.custom_schema: Callable[[], CustomSchema | None] = lambda: self.policy.custom_schema
+        """Asked each time; a test may let it follow the filters that are joined."""
         self.service = OrderService(
             database=database,
             assessor=self.assessor,
@@ -93,7 +96,9 @@ class OrderBench:
             pending=self.index,
             look_again=self.watcher.look_again,
             policy=lambda: msgspec.structs.replace(
-                self.policy, max_expiration=self.ceiling.current
+                self.policy,
+                max_expiration=self.ceiling.current,
+                custom_schema=self.custom_schema(),
             ),
             progress=self.watcher,
             may_ask=lambda: self.allowance.take(clock.monotonic()),

@@ -19,8 +19,6 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from fondaco.testing.network import MemoryHub, MemoryNetwork
 from fondaco.testing.until import until
 from fondaco.zeroex.agreement import Agreement, Agreements, AgreementState
@@ -54,7 +52,8 @@ class PeerNode:
         self.bench = bench
         self.network = network
         self.trading = Trading(CONTRACTS, filter_text)
-        self._follow_policy()
+        bench.custom_schema = lambda: self.trading.schema
+        self.clock = clock
         self.memory = OrderMemory(
             OrderSets(), now=clock.monotonic, block=lambda: self.bench.blocks.tip.number
         )
@@ -101,15 +100,9 @@ class PeerNode:
             on_offer=self.sync.offered,
         )
 
-    def _follow_policy(self) -> None:
-        self.bench.policy = msgspec.structs.replace(
-            self.bench.policy, custom_schema=self.trading.schema
-        )
-
     async def join(self, text: str) -> None:
         """Join a filter at run time."""
         self.trading.join(text)
-        self._follow_policy()
         await self.gossip.follow_filters()
         await self.sync.follow_filters()
 

@@ -12,7 +12,8 @@ from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
 from fondaco.testing.clock import FakeClock
 from fondaco.zeroex.order_filter import CustomSchema
-from fondaco.zeroex.stats import NO_BLOCK_HASH, NodeStats
+from fondaco.zeroex.peer_reports import PeerReport, SetDigest
+from fondaco.zeroex.stats import NO_BLOCK_HASH, NodeStats, PeerState
 from support.chain_words import CONTRACTS
 
 V3_TOPIC = "/0x-orders/version/3/chain/1337/schema/e30="
@@ -39,6 +40,7 @@ def stats(
     contracts: ChainContracts = CONTRACTS,
     schema: str = "{}",
     requests: int = 0,
+    peers: PeerState | None = None,
 ) -> dict[str, Any]:
     clock = FakeClock()
     budget = RpcBudget(per_day=100, per_second=1_000, now_ns=clock.now_ns())
@@ -56,6 +58,7 @@ def stats(
         peer_id="16Uiu2HAm",
         max_expiration=lambda: 2**256 - 1,
         feed=lambda: (3, 17),
+        peers=peers,
     )
     found: dict[str, Any] = msgspec.to_builtins(made.get())
     return found
@@ -116,3 +119,21 @@ def test_a_node_behind_says_how_far_and_why() -> None:
     assert found["ethRPCSecondsSinceLastAnswer"] == 12.346
     assert found["ethRPCLastError"] == found["ordersWaitingBecause"] == "connection refused"
     assert found["ordersWaitingForChain"] == 8
+
+
+def test_peers_and_digests_where_there_are_any() -> None:
+    class Peers:
+        """Two peers and a set."""
+
+        count = 2
+
+        def peers(self) -> list[PeerReport]:
+            return []
+
+        def digests(self) -> list[SetDigest]:
+            return [SetDigest(set="v3", version=3, filters=(), orders=7, digest="0a" * 16)]
+
+    assert (stats()["peers"], stats()["setDigests"]) == ((), ())
+    found = stats(peers=Peers())
+    assert found["numPeers"] == 2
+    assert [digest["orders"] for digest in found["setDigests"]] == [7]

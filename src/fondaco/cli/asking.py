@@ -46,7 +46,7 @@ class NodeAnsweredError(NodeError):
 
 def add_commands(app: typer.Typer) -> None:
     """Hang the commands of this module into *app*."""
-    for command in (stats, orders, explain):
+    for command in (stats, orders, peers, explain):
         app.command()(command)
 
 
@@ -95,6 +95,25 @@ def orders(
             info["fillableTakerAssetAmount"],
         )
     Console().print(table)
+
+
+def peers(node: Node = DEFAULT_NODE, token: Token = "", as_json: Json = False) -> None:
+    """Show who is connected, and whether each holds the same orders."""
+    answer = _ask_or_exit(node, token, "mesh_getPeers")
+    if as_json:
+        print(json.dumps(answer))
+        return
+    for peer in answer["peers"]:
+        state = peer["state"]
+        if peer["differs"]:
+            state += f" by {peer['differs']} orders ({peer['explained']} explained)"
+        # In full, on lines of their own: a peer's name is what `mesh_addPeer` is asked with.
+        print(f"{peer['peerID']}  {peer['direction']}  score {peer['score']:g}  {peer['agent']}")
+        print(f"  {state} since {peer['since']}")
+    if not answer["peers"]:
+        print("no peers")
+    for own in answer["setDigests"]:
+        print(f"{own['set']}: {own['orders']} orders, digest {own['digest']}")
 
 
 def explain(

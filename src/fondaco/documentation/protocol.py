@@ -30,6 +30,7 @@ from fondaco.zeroex import limits as zeroex_limits
 from fondaco.zeroex.contract_events import PARAMETERS, EventKind
 from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.lifecycle import TRANSITIONS, Amount, Cell, Finding, Standing
+from fondaco.zeroex.peer_reports import PeerReport, SetDigest, SetReport
 from fondaco.zeroex.rpc import MeshRpc, PeersUnavailable
 from fondaco.zeroex.snapshots import UnknownSnapshot
 from fondaco.zeroex.stats import LatestBlock, Stats
@@ -70,7 +71,13 @@ def _methods() -> str:
 
 def _stats() -> str:
     rows = []
-    for struct, prefix in ((Stats, ""), (LatestBlock, "latestBlock.")):
+    for struct, prefix in (
+        (Stats, ""),
+        (LatestBlock, "latestBlock."),
+        (PeerReport, "peers[]."),
+        (SetReport, "peers[].sets[]."),
+        (SetDigest, "setDigests[]."),
+    ):
         components: dict[str, Any] = msgspec.json.schema(struct)["$defs"][struct.__name__]
         for name, schema in components["properties"].items():
             if "$ref" not in schema:
@@ -81,6 +88,8 @@ def _stats() -> str:
 def _json_type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_json_type(each) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return "object"
     if schema["type"] == "array":
         return f"array of {_json_type(schema['items'])}"
     return str(schema["type"])

@@ -5,7 +5,7 @@ The fields of 0x Mesh v6 to v9.4.3 under all their names, and a few of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from fondaco.chain.headers import Header
 from fondaco.clock import Clock, rfc3339
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.order_filter import CustomSchema, pubsub_topic, rendezvous_points
+from fondaco.zeroex.peer_reports import PeerReport, SetDigest
 
 NO_BLOCK_HASH = "0x" + "00" * 32
 
@@ -60,6 +61,10 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: int
     lastSequence: int
     """Sequence of the newest order event: what to give as ``since`` later."""
+    peers: Sequence[PeerReport] = ()
+    """Who is connected, and whether each holds the same orders."""
+    setDigests: Sequence[SetDigest] = ()
+    """Of our orders, for each protocol version and filter."""
 
 
 class BlockState(Protocol):
@@ -99,6 +104,17 @@ class WatchState(Protocol):
     def last_error(self) -> str | None: ...
 
 
+class PeerState(Protocol):
+    """What is asked about peers. ``peer_reports.PeerReports`` satisfies it."""
+
+    @property
+    def count(self) -> int: ...
+
+    def peers(self) -> Sequence[PeerReport]: ...
+
+    def digests(self) -> Sequence[SetDigest]: ...
+
+
 class NodeStats:
     """Puts the statistics together."""
 
@@ -115,8 +131,11 @@ class NodeStats:
         peer_id: str,
         max_expiration: Callable[[], int],
         feed: Callable[[], tuple[int, int]],
+        peers: PeerState | None = None,
     ) -> None:
-        """*feed* returns the number of subscribers and the last sequence."""
+        """*feed* returns the number of subscribers and the last sequence; without *peers*
+        the node has none."""
+        self._peers = peers
         self._book = book
         self._blocks = blocks
         self._watcher = watcher
@@ -160,7 +179,7 @@ class NodeStats:
                 if head is None
                 else LatestBlock(number=head.number, hash=f"0x{head.hash.hex()}")
             ),
-            numPeers=0,
+            numPeers=0 if self._peers is None else self._peers.count,
             numOrders=book.count - book.removed_count,
             numOrdersIncludingRemoved=book.count,
             numPinnedOrders=book.pinned_count,
@@ -174,4 +193,6 @@ class NodeStats:
             ordersWaitingBecause=self._watcher.last_error,
             subscribers=subscribers,
             lastSequence=last_sequence,
+            peers=() if self._peers is None else self._peers.peers(),
+            setDigests=() if self._peers is None else self._peers.digests(),
         )
