@@ -129,7 +129,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "zeroex/peering.py": "protocols; tests/support/peer_nodes.py runs nodes on them",
     "*/errors.py": "classes with codes; raised in the tests of their users",
     "*/limits.py": "named constants; the tests of their users go past each",
-    "zeroex/assembly.py": "makes the parts; tests/test_node.py and tests/scenarios run them",
     "testing/chain.py": "fakes; tests/zeroex drives services and watchers through all of them",
 }
 """Modules without a test file of their own -> where they are tested."""
