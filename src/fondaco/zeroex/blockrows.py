@@ -1,7 +1,7 @@
 """The retained blocks as rows of the store, and back; and what was changed after them.
 
-    orders changed ... orders changed ... blocks stored ... orders changed ... kill
-                                                                  '-- ahead_of_blocks
+orders changed ... orders changed ... blocks stored ... orders changed ... kill
+                                                              '-- ahead_of_blocks
 """
 
 from __future__ import annotations
