@@ -145,6 +145,8 @@ class NodeStats:
         self._peer_id = peer_id
         self._max_expiration = max_expiration
         self._feed = feed
+        # Asked once: it reads the installed package's files.
+        self._version = version("fondaco")
         # v3 first: with both versions on, the single-valued fields are v3's.
         versions = [
             served
@@ -166,7 +168,7 @@ class NodeStats:
         head = self._blocks.head
         subscribers, last_sequence = self._feed()
         return Stats(
-            version=version("fondaco"),
+            version=self._version,
             pubSubTopic=self._topics[0],
             rendervous=self._rendezvous[0],
             rendezvous=self._rendezvous[0],
