@@ -112,7 +112,7 @@ class Child:
                 await self._end.send(
                     link.Listening(str(self._peers.get_id()), (*listening, *self._own_address()))
                 )
-                async for frame in self._end.frames():
+                while (frame := await self._end.receive()) is not None:
                     self._take(frame)
                 nursery.cancel_scope.cancel()
 
@@ -297,7 +297,7 @@ async def run(descriptor: int) -> None:
     sock = socket.socket(fileno=descriptor)
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
     end = LinkEnd(stream)
-    first = await anext(end.frames(), None)
+    first = await end.receive()
     if not isinstance(first, link.Start):
         return
     logbook.open_log(

@@ -7,7 +7,7 @@ specification.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -64,9 +64,10 @@ def parse_portrait(raw: bytes, peer: ID, seen_from: str) -> Portrait:
     except DecodeError as exc:
         raise MalformedFrame("identify message") from exc
     addresses = addresses_in(message.listen_addrs)
+    agent = "".join(_texts([message.agent_version]))
     return Portrait(
-        agent="".join(filter(str.isprintable, message.agent_version))[: limits.MAX_AGENT_SIZE],
-        protocols=tuple(message.protocols[: limits.MAX_PROTOCOLS]),
+        agent="".join(filter(str.isprintable, agent))[: limits.MAX_AGENT_SIZE],
+        protocols=tuple(_texts(message.protocols[: limits.MAX_PROTOCOLS])),
         addresses=dialable([*addresses, *_behind(addresses, seen_from)]),
         signed_record=checked_record(message.signedPeerRecord, peer),
     )
@@ -100,6 +101,11 @@ def addresses_of_record(raw: bytes, peer: ID) -> tuple[str, ...]:
 def checked_record(raw: bytes, peer: ID) -> bytes:
     """Return a signed peer record if *peer* has signed it and it leads somewhere."""
     return raw if addresses_of_record(raw, peer) else b""
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    """Return those that are text: what is not UTF-8 comes out of the parser as bytes."""
+    return [value for value in values if isinstance(value, str)]
 
 
 def _behind(addresses: list[str], seen_from: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
 
 import trio
 
@@ -15,7 +14,7 @@ READ_SIZE = 256 * 1024
 
 
 class LinkEnd:
-    """Reads with ``frames``; ``send`` waits for room and ``put`` does not."""
+    """Reads with ``receive``; ``send`` waits for room and ``put`` does not."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
@@ -50,22 +49,21 @@ class LinkEnd:
         while self._size:
             await self._empty.wait()
 
-    async def frames(self) -> AsyncIterator[ToChild]:
-        """Yield what the main process sends, until it closes the link. May be called again.
+    async def receive(self) -> ToChild | None:
+        """Return the next frame of the main process; None when it has closed the link.
 
         Raises:
-            BrokenLink: it sends what is none of it.
+            BrokenLink: it sends what is none.
         """
-        while True:
-            while self._come:
-                yield self._come.popleft()
+        while not self._come:
             try:
                 data = await self._stream.receive_some(READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
+                return None
             if not data:
-                return
+                return None
             self._come.extend(self._decoder.feed(data))
+        return self._come.popleft()
 
     async def write(self) -> None:
         """Write what is queued; returns when the main process has gone."""
