@@ -182,6 +182,17 @@ async def test_pinned_orders_go_before_unpinned_ones_that_are_too_few(tmp_path: 
         assert bench.index.count == 20
 
 
+async def test_an_unpinned_order_takes_the_place_of_a_later_one_among_pinned(
+    tmp_path: Path,
+) -> None:
+    async with open_bench(tmp_path / "db", max_orders=20) as bench:
+        await admit(bench, expiring(*range(NOW, NOW + 19)), pinned=True)
+        (later,) = expiring(NOW + 5, salt=50)
+        await admit(bench, [later])
+        admitted = await admit(bench, expiring(NOW, salt=60))
+        assert (admitted.dropped, len(admitted.new)) == (names(later), 1)
+
+
 async def test_unpinned_orders_do_not_push_out_all_others_in_vain(tmp_path: Path) -> None:
     async with open_bench(tmp_path / "db", max_orders=20) as bench:
         await admit(bench, expiring(*range(NOW, NOW + 19)), pinned=True)

@@ -32,7 +32,7 @@ def soon(bench: OrderBench, blocks: int) -> int:
 
 async def settled(bench: OrderBench) -> None:
     """Let the watcher try, and fail: it then waits for the clock."""
-    await bench.clock.until_sleeping()
+    await until(lambda: bench.clock.sleeping > 0)
 
 
 # ---------------------------------------------------------------- blocks
@@ -206,16 +206,27 @@ async def test_expiry_of_an_order_that_a_block_touched_too(bench: OrderBench) ->
 
 
 async def test_time_goes_on_though_the_endpoint_does_not_answer(bench: OrderBench) -> None:
-    dying = make_order(
-        expiration_time_seconds=soon(bench, 1), salt=2, maker_asset_data=ORDER.taker_asset_data
+    """But not for who waits to be looked at: the chain's answer goes first."""
+    touched, dying = (
+        make_order(expiration_time_seconds=soon(bench, 1), salt=1),
+        make_order(
+            expiration_time_seconds=soon(bench, 1), salt=2, maker_asset_data=ORDER.taker_asset_data
+        ),
     )
     async with bench.watching():
-        await bench.add(ORDER, dying)
+        await bench.add(touched, dying)
         bench.assessor.problem = AWAY
         bench.blocks.mine(MOVED)
         await settled(bench)
         assert bench.end_states == ["ADDED", "ADDED", "EXPIRED"]
+        assert bench.told[-1]["orderHash"] == f"0x{names(dying)[0].hex()}"
         assert bench.watcher.due_count == 1
+        bench.assessor.problem = None
+        bench.assessor.outcomes[names(touched)[0]] = Rejected(RejectionCode.EXPIRED)
+        bench.blocks.mine()
+        await bench.quiet()
+        assert bench.end_states[3:] == ["EXPIRED"]
+        assert len(bench.told[-1]["contractEvents"]) == 1
 
 
 async def test_orders_that_expired_while_the_node_was_off(tmp_path: Path) -> None:
@@ -235,10 +246,13 @@ async def test_time_that_went_back_while_the_node_was_off(tmp_path: Path) -> Non
     order = make_order(expiration_time_seconds=blocks.tip.timestamp + BLOCK_TIME)
     async with open_bench(tmp_path / "db", blocks=blocks) as bench, bench.watching():
         await bench.add(order)
-        bench.blocks.mine()
+        blocks.mine()
         await bench.quiet()
         assert bench.end_states == ["ADDED", "EXPIRED"]
-    blocks.reorganise(1, [], seconds=1)
+        await bench.clock.advance(BLOCK_TIME)
+        blocks.mine()
+        await bench.quiet()
+    blocks.reorganise(2, [], seconds=1)
     async with open_bench(tmp_path / "db", blocks=blocks) as bench, bench.watching():
         await bench.quiet()
         assert bench.end_states == ["UNEXPIRED"]

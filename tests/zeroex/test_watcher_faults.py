@@ -36,7 +36,7 @@ def soon(bench: OrderBench, blocks: int) -> int:
 
 async def settled(bench: OrderBench) -> None:
     """Let the watcher try, and fail: it then waits for the clock."""
-    await bench.clock.until_sleeping()
+    await until(lambda: bench.clock.sleeping > 0)
 
 
 # ---------------------------------------------------------------- the endpoint fails
@@ -131,7 +131,7 @@ async def test_an_order_alone_does_not_cost_questions_for_ever(
         bench.blocks.mine(MOVED)
         with caplog.at_level(logging.WARNING, logger="fondaco.zeroex.watcher"):
             await until(lambda: bool(bench.assessor.asked))
-            while bench.watcher.due_count:
+            for _ in range(2 * TRIES_ALONE):
                 await until(lambda: bench.clock.sleeping > 0 or not bench.watcher.due_count)
                 await bench.clock.advance(MAX_RETRY_SECONDS)
         await bench.quiet()

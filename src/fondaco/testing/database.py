@@ -56,6 +56,11 @@ class FragileDatabase(Database):
         return await self._inner.open_snapshot()
 
     @property
+    def held_snapshots(self) -> int:
+        """How many versions of the database are held open."""
+        return len(self._inner._snapshots)
+
+    @property
     def is_closed(self) -> bool:
         return self._inner.is_closed
 
