@@ -83,13 +83,14 @@ async def test_the_answer_is_sorted(bench: OrderBench) -> None:
 
 
 async def test_more_than_one_chunk(bench: OrderBench) -> None:
-    """A repeat is found though it stands in another chunk."""
+    """A repeat is found though it stands in another chunk, whichever is read first."""
     sent = orders(CHUNK + 3)
     async with bench.watching():
         result = await bench.add(*sent, sent[0])
     assert {accepted.order_hash for accepted in result.accepted} == set(names(*sent))
     assert len(result.accepted) == len(sent)
-    assert sorted(len(asked.hashes) for asked in bench.assessor.asked) == [3, CHUNK]
+    sizes = sorted(len(asked.hashes) for asked in bench.assessor.asked)
+    assert sizes in ([3, CHUNK], [4, CHUNK - 1])
 
 
 async def test_nothing_sent_is_nothing_done(bench: OrderBench) -> None:
