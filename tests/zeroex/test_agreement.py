@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from fondaco.zeroex.agreement import STAYS_DIFFERENT, Agreements, AgreementState, Comparison
+from fondaco.zeroex.agreement import (
+    STAYS_DIFFERENT,
+    STAYS_SECONDS,
+    Agreements,
+    AgreementState,
+    Comparison,
+)
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.scopes import Scope, scope_of
 
@@ -47,7 +53,7 @@ def test_unknown_until_compared_then_agrees_or_differs() -> None:
 def test_an_explained_difference_differs_but_nobody_is_alarmed() -> None:
     agreements = opened()
     for _ in range(2 * STAYS_DIFFERENT):
-        assert not agreements.compared("ann", SCOPE, found(4, 3), 12.0)
+        assert not agreements.compared("ann", SCOPE, found(4, 3), 500.0)
     now = agreements.of("ann")[SCOPE]
     assert (now.state, now.explained, now.unexplained) == (AgreementState.DIFFERS, 7, 0)
     assert agreements.different == 0
@@ -57,18 +63,30 @@ def test_an_explained_difference_differs_but_nobody_is_alarmed() -> None:
 def test_the_same_order_missing_again_and_again_is_said_once() -> None:
     agreements = opened()
     said = [
-        agreements.compared("ann", SCOPE, found(1, 1, A, bytes([9, n]) * 16), 12.0)
-        for n in range(STAYS_DIFFERENT + 3)
+        agreements.compared("ann", SCOPE, found(1, 1, A, bytes([9, n]) * 16), n * 30.0)
+        for n in range(12)
     ]
     assert said.count(True) == 1
-    assert said.index(True) == STAYS_DIFFERENT - 1
+    assert said.index(True) == STAYS_SECONDS / 30.0
     assert agreements.stayed_different == 1
+    # It is said again of others.
+    for n in range(12):
+        agreements.compared("ann", SCOPE, found(1, 0, B), 1_000.0 + n * 30.0)
+    assert agreements.stayed_different == 2
+
+
+def test_a_long_first_sync_is_no_lasting_difference() -> None:
+    agreements = opened()
+    for n in range(10 * STAYS_DIFFERENT):
+        assert not agreements.compared("ann", SCOPE, found(1, 0, A), 12.0 + n)
+    agreements.compared("ann", SCOPE, found(), 80.0)
+    assert agreements.of("ann")[SCOPE].stuck == frozenset()
 
 
 def test_orders_on_their_way_are_no_lasting_difference() -> None:
     agreements = opened()
     for n in range(3 * STAYS_DIFFERENT):
-        assert not agreements.compared("ann", SCOPE, found(1, 0, bytes([n]) * 32), 12.0)
+        assert not agreements.compared("ann", SCOPE, found(1, 0, bytes([n]) * 32), 99.0 * n)
     assert agreements.of("ann")[SCOPE].rounds_different == 1
 
 

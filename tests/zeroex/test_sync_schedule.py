@@ -10,6 +10,7 @@ from fondaco.zeroex.sync_schedule import (
     FIRST_INBOUND,
     FIRST_OUTBOUND,
     INTERVAL,
+    LONGEST_DIGESTION,
     LONGEST_RETRY,
     QUICK,
     QUICK_ROUNDS,
@@ -77,6 +78,15 @@ def test_what_moved_is_checked_soon_but_not_for_ever(schedule: Schedule) -> None
     schedule.finished("ann", now, has_moved=False)
     schedule.nudge(now)
     assert next_wait(schedule, now) <= QUICK[1]
+
+
+def test_a_peer_is_given_time_to_fetch_what_it_was_offered(schedule: Schedule) -> None:
+    schedule.joined("ann", 0.0, is_outbound=True)
+    for offered, extra in ((0, 0.0), (20_000, 10.0), (10**9, LONGEST_DIGESTION)):
+        schedule.start(1_000.0, 1)
+        schedule.finished("ann", 1_000.0, has_moved=True, offered=offered)
+        assert QUICK[0] + extra <= next_wait(schedule, 1_000.0) <= QUICK[1] + extra
+        schedule.hurry(1_000.0)
 
 
 def test_news_hurries_everybody_but_who_brought_them(schedule: Schedule) -> None:

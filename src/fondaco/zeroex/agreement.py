@@ -6,13 +6,14 @@
 A difference is explained where one side has looked at the order and refused it, or was
 not given it. Where orders come all the time two sets always differ a little; a peer
 *stays* different when the same orders differ without explanation in STAYS_DIFFERENT
-comparisons in a row. That is said once, and counted. Pure; the host says the time.
+comparisons in a row, for STAYS_SECONDS at least. That is said once, and counted. Pure;
+the host says what time it is.
 """
 
 from __future__ import annotations
 
 import enum
-import heapq
+import itertools
 from collections.abc import Collection
 
 import msgspec
@@ -22,6 +23,9 @@ from fondaco.zeroex.scopes import Scope
 STAYS_DIFFERENT = 5
 """Comparisons in a row. The first finds, the second checks what was sent; a slow fetch may
 cost one or two more."""
+
+STAYS_SECONDS = 180.0
+"""Seconds. A first sync of all orders takes half a minute, at a slow peer some more."""
 
 STUCK_KEPT = 1_000
 """Ids per set and peer that are watched whether they go on to differ."""
@@ -53,6 +57,10 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Comparisons in a row in which the same orders differed without explanation."""
     stuck: frozenset[bytes] = frozenset()
     """Those orders, or some of them."""
+    stuck_since: float = 0.0
+    """Monotonic seconds at which they were first seen to differ."""
+    is_said: bool = False
+    """Whether it was said of them that they stay."""
     problem: str | None = None
     """What kept the last comparison from its end."""
 
@@ -115,6 +123,9 @@ class Agreements:
         state = AgreementState.AGREES if is_equal else AgreementState.DIFFERS
         still = before.stuck.intersection(found.unexplained)
         rounds = before.rounds_different + 1 if still else min(1, len(found.unexplained))
+        stuck_since = before.stuck_since if still else now
+        was_said = before.is_said and bool(still)
+        stays = rounds >= STAYS_DIFFERENT and now - stuck_since >= STAYS_SECONDS
         self._peers[peer][scope] = Agreement(
             state=state,
             since=before.since if before.state is state else now,
@@ -123,11 +134,14 @@ class Agreements:
             missing_there=found.missing_there,
             explained=difference - len(found.unexplained),
             rounds_different=rounds,
-            stuck=still or frozenset(heapq.nsmallest(STUCK_KEPT, found.unexplained)),
+            stuck=still or frozenset(itertools.islice(found.unexplained, STUCK_KEPT)),
+            stuck_since=stuck_since,
+            is_said=stays or was_said,
         )
-        stays = rounds == STAYS_DIFFERENT
-        self.stayed_different += stays
-        return stays
+        if not stays or was_said:
+            return False
+        self.stayed_different += 1
+        return True
 
     def failed(self, peer: str, scope: Scope, problem: str, now: float) -> None:
         """A comparison did not come to its end."""
@@ -141,6 +155,8 @@ class Agreements:
             compared_at=before.compared_at,
             rounds_different=before.rounds_different,
             stuck=before.stuck,
+            stuck_since=before.stuck_since,
+            is_said=before.is_said,
             problem=problem,
         )
 

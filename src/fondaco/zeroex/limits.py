@@ -119,8 +119,11 @@ order of a frame always fits."""
 MAX_ASKED_IDS = 500
 """Ids asked for at once: ``service.CHUNK``; one frame seldom has room for all."""
 
-MAX_OFFERED_IDS = 10_000
-"""Ids in one offer: 320 KB."""
+MAX_OFFERED_IDS = 2_000
+"""Ids in one offer: 64 KB, which the other side looks through in 8 ms."""
+
+IDS_AT_ONCE = 1_000
+"""Ids of ours that are looked through before the event loop may do something else: 4 ms."""
 
 MAX_PENDING_OFFERS = 100_000
 """Ids one peer has offered that wait to be fetched: ``p2p.limits.MAX_DIALOGUE_IDS``."""

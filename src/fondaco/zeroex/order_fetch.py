@@ -11,8 +11,9 @@ what does not exist and withhold what does, but put nothing into the book.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -22,6 +23,7 @@ from fondaco.zeroex.gossip import OrderDoor
 from fondaco.zeroex.intake import NO_HASH
 from fondaco.zeroex.limits import (
     CLAIMS_TOLERATED,
+    IDS_AT_ONCE,
     MAX_ASKED_IDS,
     REQUEST_SECONDS,
     WITHHELD_TOLERATED,
@@ -65,6 +67,48 @@ class Fetched(msgspec.Struct, kw_only=True):
         self.size += other.size
 
 
+class _Wanted:
+    """Those of some ids that are worth asking for, found out as they are needed."""
+
+    def __init__(
+        self, ids: Sequence[bytes], under_way: set[bytes], memory: OrderMemory, peer: str
+    ) -> None:
+        self._ids = iter(ids)
+        self._under_way = under_way
+        self._memory = memory
+        self._peer = peer
+        self._pending: list[bytes] = []
+        self.claimed: list[bytes] = []
+        """Those put into *under_way*, for whoever asks next to leave alone."""
+        self.claimed_again = 0
+        """How many the peer has named before and not delivered."""
+
+    async def next(self) -> list[bytes]:
+        """Return what to ask for next; nothing when all is dealt with."""
+        while len(self._pending) < MAX_ASKED_IDS:
+            some = list(itertools.islice(self._ids, IDS_AT_ONCE))
+            if not some:
+                break
+            self._look_through(some)
+            await asyncio.sleep(0)
+        return self._pending[:MAX_ASKED_IDS]
+
+    def dealt_with(self, count: int) -> None:
+        """The first *count* of what ``next`` returned need not be asked for again."""
+        del self._pending[:count]
+
+    def _look_through(self, ids: Iterable[bytes]) -> None:
+        for one in ids:
+            if one in self._under_way or self._memory.holds(one):
+                continue
+            if self._memory.is_withheld(self._peer, one):
+                self.claimed_again += 1
+            elif not self._memory.is_refused(one, peer=self._peer):
+                self._under_way.add(one)
+                self.claimed.append(one)
+                self._pending.append(one)
+
+
 class OrderFetch:
     """Fetches orders by their hashes."""
 
@@ -83,25 +127,15 @@ class OrderFetch:
             Unavailable: the peer has gone or is late; what came before is taken in.
             PeerFault: it broke its word, likewise.
         """
-        memory = self._memory
-        again = sum(memory.is_withheld(peer, one) for one in ids)
-        if again > CLAIMS_TOLERATED:
-            self.report(peer, Fault.FALSE_CLAIMS)
-        wanted = [
-            one
-            for one in dict.fromkeys(ids)
-            if one not in self._under_way
-            and not memory.holds(one)
-            and not memory.is_refused(one, peer=peer)
-            and not memory.is_withheld(peer, one)
-        ]
-        self._under_way.update(wanted)
+        wanted = _Wanted(ids, self._under_way, self._memory, peer)
         fetched = Fetched()
         try:
             await self._fetch(peer, wanted, fetched)
         finally:
-            self._under_way.difference_update(wanted)
+            self._under_way.difference_update(wanted.claimed)
             self.total.add(fetched)
+        if wanted.claimed_again > CLAIMS_TOLERATED:
+            self.report(peer, Fault.FALSE_CLAIMS)
         return fetched
 
     def report(self, peer: str, fault: Fault, times: int = 1) -> None:
@@ -110,14 +144,12 @@ class OrderFetch:
         log.info("a peer is at fault", extra={"peer": peer, "fault": fault.value, "times": times})
         self._network.report(peer, offence, weight * times)
 
-    async def _fetch(self, peer: str, wanted: Sequence[bytes], fetched: Fetched) -> None:
-        start = 0
+    async def _fetch(self, peer: str, wanted: _Wanted, fetched: Fetched) -> None:
         taking: asyncio.Task[None] | None = None
         try:
-            while start < len(wanted):
-                asked = wanted[start : start + MAX_ASKED_IDS]
+            while asked := await wanted.next():
                 handled, bodies = await self._ask(peer, asked, fetched)
-                start += handled
+                wanted.dealt_with(handled)
                 if taking is not None:
                     await taking
                 taking = asyncio.create_task(self._take_in(peer, asked[:handled], bodies, fetched))
@@ -146,7 +178,10 @@ class OrderFetch:
     ) -> None:
         result = await self._service.add(bodies, Origin.SYNC, pinned=False)
         self._memory.note(result, peer=peer)
-        fetched.stored += sum(accepted.is_new for accepted in result.accepted)
+        new = sum(accepted.is_new for accepted in result.accepted)
+        if new:
+            self._network.reward(peer)
+        fetched.stored += new
         fetched.refused += len(result.rejected)
         self._judge(peer, asked, result, fetched)
 

@@ -27,6 +27,7 @@ from fondaco.p2p.network import PeerInfo, PeerLeft
 from fondaco.zeroex.agreement import Agreements, Comparison
 from fondaco.zeroex.bookwalk import BookWalk, FilterRefused
 from fondaco.zeroex.limits import (
+    IDS_AT_ONCE,
     MAX_FILTERS,
     MAX_OFFERED_IDS,
     MAX_PENDING_OFFERS,
@@ -94,6 +95,18 @@ class _Header(TypedDict):
     exchange: bytes
     version: int
     filters: Sequence[str]
+
+
+class _Moved(msgspec.Struct, frozen=True):
+    """What a session has set in motion."""
+
+    has_any: bool = False
+    """Whether there was a difference that nobody has explained."""
+    offered: int = 0
+    """Orders the peer has to fetch."""
+
+    def __add__(self, other: _Moved) -> _Moved:
+        return _Moved(self.has_any or other.has_any, self.offered + other.offered)
 
 
 class PeerDeclined(NodeError):
@@ -262,21 +275,23 @@ class OrderSync:
     async def _session(self, peer: str) -> None:
         self._counts["sessions"] += 1
         try:
-            has_moved = await self._with_peer(peer)
+            moved = await self._with_peer(peer)
         except NodeError as problem:
             self._counts["failed"] += 1
             log.info("order sync put off: %s", problem, extra={"peer": peer})
             self._schedule.failed(peer, self._clock.monotonic())
         else:
-            self._schedule.finished(peer, self._clock.monotonic(), has_moved=has_moved)
+            self._schedule.finished(
+                peer, self._clock.monotonic(), has_moved=moved.has_any, offered=moved.offered
+            )
         finally:
             task = asyncio.current_task()
             if task is not None:
                 self._running.discard(task)
             self._wake.set()
 
-    async def _with_peer(self, peer: str) -> bool:
-        """Compare everything both sides trade; return whether orders moved or will."""
+    async def _with_peer(self, peer: str) -> _Moved:
+        """Compare everything both sides trade; return what moved or will."""
         info = self._here.get(peer)
         if info is not None and RECONCILE_PROTOCOL not in info.protocols:
             return await self._pull_pages(peer)
@@ -286,16 +301,16 @@ class OrderSync:
         self._agreements.agreed_on(peer, scopes, now)
         if not scopes:
             self._schedule.wait(peer, now + NOTHING_SHARED_SECONDS)
-        has_moved = False
+        moved = _Moved()
         for scope in scopes:
             try:
-                has_moved |= await self._compare(peer, scope)
+                moved += await self._compare(peer, scope)
             except (PeerDeclined, FilterRefused) as refusal:
                 self._fail(peer, scope, refusal)
             except NodeError as problem:
                 self._fail(peer, scope, problem)
                 raise
-        return has_moved
+        return moved
 
     def _fail(self, peer: str, scope: Scope, problem: NodeError) -> None:
         self._agreements.failed(peer, scope, str(problem), self._clock.monotonic())
@@ -318,8 +333,8 @@ class OrderSync:
             raise self._broken(peer, "no greeting")
         return answer
 
-    async def _compare(self, peer: str, scope: Scope) -> bool:
-        """Reconcile one scope; fetch and offer what differs; return whether anything does."""
+    async def _compare(self, peer: str, scope: Scope) -> _Moved:
+        """Reconcile one scope; fetch and offer what differs; return what does."""
         need, have, dialogue = await self._dialogue(peer, scope)
         if dialogue.rounds > BARREN_ROUNDS and not need and not have:
             self._fetch.report(peer, Fault.BARREN_DIALOGUE)
@@ -327,12 +342,7 @@ class OrderSync:
         if fetched.stored:
             self._schedule.nudge(self._clock.monotonic(), besides=peer)
         refused_there = await self._offer(peer, scope, have)
-        unexplained = [
-            one
-            for one in need
-            if not self._memory.is_refused(one, peer=peer)
-            and not self._memory.is_withheld(peer, one)
-        ]
+        unexplained = await self._unexplained(peer, need)
         wanted_there = [one for one in have if one not in refused_there]
         found = Comparison(
             missing_here=len(need),
@@ -350,7 +360,21 @@ class OrderSync:
                     "missing_there": len(wanted_there),
                 },
             )
-        return bool(unexplained or wanted_there) or not found.is_complete
+        is_open = bool(found.unexplained) or not found.is_complete
+        return _Moved(has_any=is_open, offered=len(wanted_there))
+
+    async def _unexplained(self, peer: str, need: Sequence[bytes]) -> list[bytes]:
+        """Return those of *need* that were neither refused here nor withheld by *peer*."""
+        memory = self._memory
+        found: list[bytes] = []
+        for start in range(0, len(need), IDS_AT_ONCE):
+            found += [
+                one
+                for one in need[start : start + IDS_AT_ONCE]
+                if not memory.is_refused(one, peer=peer) and not memory.is_withheld(peer, one)
+            ]
+            await asyncio.sleep(0)
+        return found
 
     async def _dialogue(self, peer: str, scope: Scope) -> tuple[list[bytes], list[bytes], Dialogue]:
         is_strangers = scope not in self._trading.own_scopes()
@@ -436,11 +460,11 @@ class OrderSync:
                 self._schedule.nudge(self._clock.monotonic(), besides=peer)
             self._wake.set()
 
-    async def _pull_pages(self, peer: str) -> bool:
+    async def _pull_pages(self, peer: str) -> _Moved:
         new = await self._paged.pull(peer)
         self._counts["paged"] += new
         now = self._clock.monotonic()
         if new:
             self._schedule.nudge(now, besides=peer)
         self._schedule.wait(peer, now + self._paged.interval)
-        return False
+        return _Moved()

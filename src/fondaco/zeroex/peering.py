@@ -76,3 +76,6 @@ class SyncNetwork(Protocol):
 
     def report(self, peer: str, offence: Offence, weight: float = 1.0) -> None:
         """Count an offence *weight* times against *peer*."""
+
+    def reward(self, peer: str) -> None:
+        """Raise the score of *peer* a little."""

@@ -26,6 +26,12 @@ FIRST_OUTBOUND = (0.0, 0.2)
 FIRST_INBOUND = (3.0, 6.0)
 """Seconds after being dialled: the other side begins, and one session serves both."""
 
+ORDERS_A_SECOND = 2_000.0
+"""How fast a peer takes in what it is offered, so that it is not asked before it can have it."""
+
+LONGEST_DIGESTION = 60.0
+"""Seconds it is given at most."""
+
 RETRY = (5.0, 10.0)
 """Seconds after a session that failed; doubled with each failure in a row."""
 
@@ -83,8 +89,15 @@ class Schedule:
             self._peers[peer].is_nudged = False
         return chosen
 
-    def finished(self, peer: str, now: float, *, has_moved: bool) -> None:
-        """A session has come to its end. *has_moved*: orders went one way or the other."""
+    def finished(self, peer: str, now: float, *, has_moved: bool, offered: int = 0) -> None:
+        """A session has come to its end.
+
+        Args:
+            peer: the other side.
+            now: monotonic seconds.
+            has_moved: whether orders went one way or the other, or will.
+            offered: how many the peer has still to fetch.
+        """
         state = self._peers.get(peer)
         if state is None:
             return
@@ -93,6 +106,7 @@ class Schedule:
         state.quick_rounds = state.quick_rounds + 1 if has_moved else 0
         is_quick = (has_moved and state.quick_rounds <= QUICK_ROUNDS) or state.is_nudged
         wait = self._chance.uniform(*(QUICK if is_quick else INTERVAL))
+        wait += min(LONGEST_DIGESTION, offered / ORDERS_A_SECOND)
         state.at = max(now + wait, state.not_before)
 
     def failed(self, peer: str, now: float) -> None:
