@@ -169,11 +169,14 @@ class FakeBlocks:
         self._batches = asyncio.Queue()
         self._chain = HeaderChain(self._retention, retained)
         known = [block.header.hash for block in self._made]
-        if not retained or retained[-1].header.hash not in known:
+        common = [block.header.hash for block in retained if block.header.hash in known]
+        if not common:
             self._chain.reset(self._made[-1])
             return BlockBatch(gap_too_large=True)
-        missing = self._made[known.index(retained[-1].header.hash) + 1 :]
-        return self._adopt(missing) if missing else BlockBatch()
+        missing = self._made[known.index(common[-1]) + 1 :]
+        if missing:
+            return self._adopt(missing)
+        return BlockBatch(events=self._chain.retreat_to(common[-1]))
 
     async def next_batch(self) -> BlockBatch:
         return (await self._batches.get())()
