@@ -65,7 +65,10 @@ answer although others did. Then it waits for the next event or the cleanup: a c
 written to make calls fail must not cost a call a second for ever."""
 
 LOGS_AT_ONCE = 500
-"""Logs, or orders, dealt with before the event loop may do something else: about 2 ms."""
+"""Logs decoded, or orders listed, before the event loop may do something else: 1 ms."""
+
+EVENTS_AT_ONCE = 25
+"""Events whose orders are looked up before it may: each can touch a hundred of them."""
 
 
 class Blocks(Protocol):
@@ -229,12 +232,12 @@ class OrderWatcher:
         # Kept from this moment: later blocks must not be stored as seen with these.
         self._head, self._retained = head, self._blocks.retained
         for block in batch.events:
-            for logs in _slices(block.logs):
+            for logs in _slices(block.logs, LOGS_AT_ONCE):
                 await self._note_logs(logs)
         if batch.gap_too_large:
             log.info("every order is looked at", extra={"orders": self._index.count})
             self._index.mark_pending_dirty()
-            for hashes in _slices(self._index.hashes()):
+            for hashes in _slices(self._index.hashes(), LOGS_AT_ONCE):
                 for order_hash in hashes:
                     self._due.setdefault(order_hash, [])
                 await asyncio.sleep(0)
@@ -257,9 +260,11 @@ class OrderWatcher:
             for entry in logs
             if (decoded := contract_events.decode_event(entry, self._index)) is not None
         ]
-        for order_hash, touching in self._index.affected(events).items():
-            self._due.setdefault(order_hash, []).extend(touching)
         await asyncio.sleep(0)
+        for some in _slices(events, EVENTS_AT_ONCE):
+            for order_hash, touching in self._index.affected(some).items():
+                self._due.setdefault(order_hash, []).extend(touching)
+            await asyncio.sleep(0)
 
     async def _look(self) -> None:
         """Look at everything on the list; what the chain or the disk refuses stays on it."""
@@ -373,9 +378,9 @@ class OrderWatcher:
             self.caught_up.set()
 
 
-def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), LOGS_AT_ONCE):
-        yield items[start : start + LOGS_AT_ONCE]
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _unanswered(outcome: Outcome) -> str | None:
