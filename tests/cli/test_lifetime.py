@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from fondaco.cli.lifetime import run_until_signal
+from fondaco.cli.lifetime import TURN_SECONDS, run_until_signal
 from fondaco.errors import ConfigurationError, StorageError
 
 SCRIPT = """
@@ -27,6 +27,22 @@ async def work():
 
 sys.exit(run_until_signal(work))
 """
+
+
+def test_threads_give_the_event_loop_its_turn_soon() -> None:
+    script = """
+import sys
+from fondaco.cli.lifetime import run_until_signal
+
+async def work():
+    print(sys.getswitchinterval())
+
+run_until_signal(work)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert float(told.stdout) == pytest.approx(TURN_SECONDS)
 
 
 def started(closing: str) -> subprocess.Popen[str]:
