@@ -27,11 +27,22 @@ pytestmark = pytest.mark.chain
 V2, V3 = ProtocolVersion.V2, ProtocolVersion.V3
 
 
+@contextlib.asynccontextmanager
+async def unstarted(settings: dict[str, str], data_dir: Path) -> AsyncIterator[NodeProcess]:
+    """A node that the test starts, and that is gone in the end whatever the test found."""
+    node = NodeProcess(settings, data_dir=data_dir)
+    try:
+        yield node
+    finally:
+        if node.is_running:
+            await node.kill()
+
+
 async def refusal(settings: dict[str, str], data_dir: Path) -> str:
     """Start a node that must refuse; return what it printed. It must end by itself, with 2."""
-    node = NodeProcess(settings | {"VERBOSITY": "error"}, data_dir=data_dir)
-    with pytest.raises(NodeProcessError, match="ended before it was ready, with code 2"):
-        await node.start()
+    async with unstarted(settings | {"VERBOSITY": "error"}, data_dir) as node:
+        with pytest.raises(NodeProcessError, match="ended before it was ready, with code 2"):
+            await node.start()
     assert node.output == []
     text = " ".join(" ".join(node.log).split())
     assert text.startswith("fondaco: ")
@@ -63,8 +74,10 @@ async def test_an_endpoint_that_has_become_another_chain_ends_the_node(
     """What is stored lets the node start at once; the check follows."""
     async with node_in_process(settings, data_dir=tmp_path):
         pass
-    async with another_chain(chain_parts) as url:
-        node = NodeProcess(settings | {"ETHEREUM_RPC_URL": url}, data_dir=tmp_path)
+    async with (
+        another_chain(chain_parts) as url,
+        unstarted(settings | {"ETHEREUM_RPC_URL": url}, tmp_path) as node,
+    ):
         with contextlib.suppress(NodeProcessError):
             await node.start()
             await node.wait_for_log("serves chain 4242")
@@ -118,16 +131,17 @@ async def test_the_first_start_waits_for_the_endpoint(
 ) -> None:
     async with open_cable(market.traders.devnet.http_url) as cable:
         await cable.cut()
-        node = NodeProcess(settings | {"ETHEREUM_RPC_URL": cable.url("http")}, data_dir=tmp_path)
-        starting = asyncio.create_task(node.start())
-        await node.wait_for_log("waiting for the Ethereum endpoint: connection failed")
-        assert not starting.done()
-        await cable.mend()
-        ready = await starting
-        async with open_socket(ready.rpc) as client:
-            added = await client.add(market.offer(V3))
-            assert len(added["accepted"]) == 1
-        assert await node.stop() == 0
+        own = settings | {"ETHEREUM_RPC_URL": cable.url("http")}
+        async with unstarted(own, tmp_path) as node, asyncio.TaskGroup() as tasks:
+            starting = tasks.create_task(node.start())
+            await node.wait_for_log("waiting for the Ethereum endpoint: connection failed")
+            assert not starting.done()
+            await cable.mend()
+            ready = await starting
+            async with open_socket(ready.rpc) as client:
+                added = await client.add(market.offer(V3))
+                assert len(added["accepted"]) == 1
+            assert await node.stop() == 0
 
 
 async def test_a_later_start_serves_what_it_has_without_the_endpoint(
