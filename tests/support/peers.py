@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fondaco.clock import SystemClock
 from fondaco.errors import Verdict
 from fondaco.identity.keys import IdentityKey
@@ -30,6 +32,10 @@ QUICK = Tuning(
     stats_interval=0.1,
 )
 """Seconds of the node's patience with others, shortened."""
+
+
+LONELY = msgspec.structs.replace(QUICK, wanted_connections=0)
+"""And it makes no acquaintances of its own: for tests in which the wiring matters."""
 
 
 def key_of(name: str) -> IdentityKey:

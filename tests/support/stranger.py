@@ -46,6 +46,13 @@ async def meet(attack: Callable[..., Awaitable[T]], *args: Any) -> T:
     return await asyncio.to_thread(trio.run, bounded)
 
 
+async def until(event: asyncio.Event) -> None:
+    """Return when the test has set *event*, in its own thread."""
+    with trio.fail_after(PATIENCE):
+        while not event.is_set():  # noqa: ASYNC110
+            await trio.sleep(0.02)
+
+
 class Stranger:
     """A connection to a node, with everything below it at hand."""
 

@@ -44,6 +44,21 @@ def test_outside_of_the_mesh_a_peer_is_told_and_gets_what_it_asks_for(bench: Ben
     bench.says(4, iwant=[b"unknown"])
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_new_member_is_told_of_what_went_to_the_mesh_before_it_was_in(
+    bench: Bench, is_ours: bool
+) -> None:
+    """Accepted between its subscription and the graft: pushed to others, announced by nobody."""
+    bench.join(0, 1)
+    one = message()
+    bench.accept(bench.says(0, publish=[one]))
+    if is_ours:
+        bench.beat()
+    else:
+        bench.says(1, graft=[TOPIC])
+    assert IHave(TOPIC, (one.message_id,)) in bench.hears(1).ihave
+
+
 def test_peers_in_backoff_are_told_too(bench: Bench) -> None:
     """Stock routers leave them out, and they starve (p2p.md, section 3)."""
     bench.join(*range(6), is_grafted=True)

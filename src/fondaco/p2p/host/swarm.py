@@ -18,6 +18,7 @@ from libp2p.abc import IMuxedConn, INetConn
 from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair
 from libp2p.custom_types import TProtocol
+from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
@@ -51,6 +52,19 @@ class Refused(PeerError):
     """A connection that is not wanted."""
 
     code = "Refused"
+
+
+class _NoAutoConnector(AutoConnector):
+    """The library's would dial every peer it knows; discovery decides whom to dial."""
+
+    async def start(self) -> None:
+        pass
+
+    async def run_background_task(self, nursery: trio.Nursery) -> None:
+        pass
+
+    async def maybe_connect(self) -> None:
+        pass
 
 
 class Swarm(LibrarySwarm):
@@ -92,6 +106,7 @@ class Swarm(LibrarySwarm):
                 outbound_stream_protocol_negotiation_timeout=limits.HANDSHAKE_TIMEOUT,
             ),
         )
+        self.auto_connector = _NoAutoConnector(self)
         self._tuning = tuning
         self._deny = tuple(deny)
         self._refuses = refuses
@@ -270,9 +285,6 @@ class Swarm(LibrarySwarm):
                 connection.remove_stream(stream)
 
     # --- what the library does on its own and we do not want ----------------------------
-
-    def _schedule_auto_connect(self) -> None:
-        """Discovery decides whom to dial."""
 
     def _schedule_prune(self) -> None:
         """Nobody is thrown out for a newcomer."""

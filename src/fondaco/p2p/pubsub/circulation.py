@@ -128,6 +128,15 @@ class Circulation:
         if told is None or now - told >= self._parameters.heartbeat:
             self._tell(neighbour, topic, self._cache.recent(topic, self._parameters.history), now)
 
+    def tell_member(self, peer: PeerId, topic: str, now: float) -> None:
+        """A peer is in the mesh from now on: tell it of what went to the mesh just before."""
+        self._tell(
+            self._hood.all[peer],
+            topic,
+            self._cache.recent(topic, self._parameters.gossip_windows),
+            now,
+        )
+
     def _tell(
         self, neighbour: Neighbour, topic: str, entries: list[CachedMessage], now: float
     ) -> None:

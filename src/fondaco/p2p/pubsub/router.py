@@ -338,6 +338,7 @@ class Router:
             return
         answer = mesh.received_graft(self._hood.candidate(neighbour, now), now)
         if answer is Graft.ACCEPTED:
+            self._flow.tell_member(neighbour.peer, topic, now)
             return
         if answer is Graft.TOO_EARLY:
             self._blame(neighbour.peer, Offence.EARLY_GRAFT, now)
@@ -395,6 +396,8 @@ class Router:
         for topic, mesh in self._meshes.items():
             changes = mesh.heartbeat(self._hood.candidates(topic, now), now)
             self._hood.send_graft(topic, changes.graft)
+            for peer in changes.graft:
+                self._flow.tell_member(peer, topic, now)
             self._hood.send_prune(topic, changes.prune, now, self.parameters.prune_backoff)
         for topic, since in list(self._fanout.items()):
             if now - since > self.parameters.fanout_seconds:
