@@ -99,3 +99,23 @@ def test_tokens_are_long_and_without_blanks() -> None:
     assert spellings.read_token("x" * 16) == "x" * 16
     for text in ("x" * 15, "x" * 513, "x" * 15 + " ", "x" * 16 + "\n", "é" * 16):
         assert is_refused(spellings.read_token, text)
+
+
+def test_ip_addresses_and_networks() -> None:
+    assert spellings.read_ip_address("::0001") == "::1"
+    assert spellings.read_networks("") == ()
+    assert spellings.read_networks("192.0.2.1, 10.0.0.0/8,fe80::/10") == (
+        "192.0.2.1/32",
+        "10.0.0.0/8",
+        "fe80::/10",
+    )
+
+
+@pytest.mark.parametrize("text", ["localhost", "1.2.3", "10.0.0.0/8", "1.2.3.4:5", "010.0.0.1"])
+def test_what_is_no_ip_address(text: str) -> None:
+    assert is_refused(spellings.read_ip_address, text)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "a", "10.0.0.0/8,", "10.0.0.0/8;::"])
+def test_what_are_no_networks(text: str) -> None:
+    assert is_refused(spellings.read_networks, text)

@@ -92,6 +92,9 @@ class Config:
     verbosity: int
     log_json: bool
     p2p_tcp_port: int
+    p2p_listen_addr: str
+    p2p_deny: tuple[str, ...]
+    enable_p2p: bool
     p2p_websockets_port: int
     use_bootstrap_list: bool
     bootstrap_list: tuple[str, ...]

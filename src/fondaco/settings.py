@@ -62,7 +62,7 @@ class Setting:
         return self.kind is spellings.BOOLEAN
 
 
-_NO_PEERS_YET = "kept for the peer-to-peer side, which this release does not have"
+_NO_WEBSOCKETS = "peers are reached by TCP only"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -285,7 +285,31 @@ SETTINGS: tuple[Setting, ...] = (
         default="60558",
         mesh_names=("P2P_TCP_PORT",),
         help="TCP port for peers; 0 takes a free one.",
-        unused=_NO_PEERS_YET,
+    ),
+    Setting(
+        name="p2p_listen_addr",
+        section="Peer-to-peer",
+        kind=spellings.IP_ADDRESS,
+        default="0.0.0.0",
+        mesh_names=("P2P_LISTEN_ADDR",),
+        help="IP address to listen on for peers; 0.0.0.0 is every IPv4 interface, because "
+        "peers come from outside.",
+    ),
+    Setting(
+        name="p2p_deny",
+        section="Peer-to-peer",
+        kind=spellings.NETWORKS,
+        default="",
+        mesh_names=("P2P_DENY",),
+        help="IP addresses and networks that are neither dialled nor let in.",
+    ),
+    Setting(
+        name="enable_p2p",
+        section="Peer-to-peer",
+        kind=spellings.BOOLEAN,
+        default="true",
+        mesh_names=("ENABLE_P2P",),
+        help="Whether to talk to peers at all; needs the extra fondaco[p2p].",
     ),
     Setting(
         name="p2p_websockets_port",
@@ -294,7 +318,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="60559",
         mesh_names=("P2P_WEBSOCKETS_PORT",),
         help="WebSocket port for peers; 0 takes a free one.",
-        unused=_NO_PEERS_YET,
+        unused=_NO_WEBSOCKETS,
     ),
     Setting(
         name="use_bootstrap_list",
@@ -302,8 +326,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind=spellings.BOOLEAN,
         default="true",
         mesh_names=("USE_BOOTSTRAP_LIST",),
-        help="Whether to look for peers through the bootstrap nodes.",
-        unused=_NO_PEERS_YET,
+        help="Whether to stay connected to the nodes of bootstrap_list.",
     ),
     Setting(
         name="bootstrap_list",
@@ -311,8 +334,8 @@ SETTINGS: tuple[Setting, ...] = (
         kind=spellings.WORDS,
         default="",
         mesh_names=("BOOTSTRAP_LIST",),
-        help="Multiaddresses of bootstrap nodes, instead of the built-in ones.",
-        unused=_NO_PEERS_YET,
+        help="Multiaddresses of bootstrap nodes (/ip4/192.0.2.1/tcp/60558/p2p/16Uiu2HA…), "
+        "dialled until they answer; none is built in.",
     ),
 )
 
@@ -328,7 +351,7 @@ MESH_NAMES_WITHOUT_EFFECT: dict[str, str] = {
     "ENABLE_GRAPHQL_PLAYGROUND": "0x Mesh v10 and v11 only",
     "ENABLE_PROMETHEUS_MONITORING": "0x Mesh v11 only; this release has no metrics",
     "PROMETHEUS_SERVER_ADDR": "0x Mesh v11 only; this release has no metrics",
-    "MAX_BYTES_PER_SECOND": _NO_PEERS_YET,
+    "MAX_BYTES_PER_SECOND": "what one peer may send is in the table of budgets",
 }
 """Environment names of 0x Mesh that set nothing here, each with the reason. Where one is
 set, the log says so at start."""

@@ -147,6 +147,16 @@ def read_words(text: str) -> tuple[str, ...]:
     return entries
 
 
+def read_ip_address(text: str) -> str:
+    """Return the IPv4 or IPv6 address that *text* is, in its usual spelling."""
+    return str(ipaddress.ip_address(text))
+
+
+def read_networks(text: str) -> tuple[str, ...]:
+    """Return the IP networks of a comma-separated list; an address is a network of one."""
+    return tuple(str(ipaddress.ip_network(word)) for word in read_words(text))
+
+
 def read_endpoint(text: str) -> str:
     """Return *text* where it is the URL of an Ethereum JSON-RPC endpoint."""
     parts = urllib.parse.urlsplit(text)
@@ -243,6 +253,8 @@ LISTEN_ADDRESS = Kind(
 )
 PROTOCOLS = Kind("a list of order protocols: v2, v3 or v2,v3", read_protocols)
 WORDS = Kind("a comma-separated list without empty entries", read_words)
+IP_ADDRESS = Kind("an IP address", read_ip_address)
+NETWORKS = Kind("a comma-separated list of IP addresses and networks (192.0.2.0/24)", read_networks)
 ENDPOINT = Kind("an http, https, ws or wss URL with a host", read_endpoint)
 JSON_OBJECT = Kind("a JSON object", read_json_object)
 OPTIONAL_JSON_OBJECT = Kind("a JSON object", read_optional_json_object)

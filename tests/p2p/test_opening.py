@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from fondaco.clock import SystemClock
+from fondaco.config import load
 from fondaco.p2p.absent import AbsentNetwork
-from fondaco.p2p.opening import is_installed, open_network
+from fondaco.p2p.linked import LinkedNetwork
+from fondaco.p2p.opening import is_installed, open_configured, open_network
 from support.peers import key_of
 
 
@@ -56,3 +58,16 @@ assert not loaded & {"libp2p", "trio", "multiaddr"}, loaded
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", text)
     assert await process.wait() == 0
+
+
+async def test_the_settings_decide() -> None:
+    chain = {"ETHEREUM_RPC_URL": "http://127.0.0.1:1", "ETHEREUM_CHAIN_ID": "1337"}
+    off = load(None, chain | {"ENABLE_P2P": "false"}, {})
+    async with open_configured(off, key_of("a"), clock=SystemClock(), seed=1) as network:
+        assert not network.is_available
+    here = {"P2P_TCP_PORT": "0", "P2P_LISTEN_ADDR": "127.0.0.1"}
+    on = load(None, chain | here, {})
+    async with open_configured(on, key_of("a"), clock=SystemClock(), seed=1) as network:
+        assert isinstance(network, LinkedNetwork)
+        [address] = await network.ready()
+        assert address.startswith("/ip4/127.0.0.1/tcp/")

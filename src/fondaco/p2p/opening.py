@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 
 from fondaco.clock import Clock
+from fondaco.config import Config
 from fondaco.identity.keys import IdentityKey
 from fondaco.p2p import link
 from fondaco.p2p.absent import AbsentNetwork
@@ -30,6 +31,34 @@ LIBRARIES = ("libp2p", "trio")
 def is_installed(names: Sequence[str] = LIBRARIES) -> bool:
     """Return whether the extra ``p2p`` is installed, without importing it."""
     return all(importlib.util.find_spec(name) is not None for name in names)
+
+
+@contextlib.asynccontextmanager
+async def open_configured(
+    config: Config,
+    identity: IdentityKey,
+    *,
+    clock: Clock,
+    seed: int,
+    known_peers: Sequence[KnownPeer] = (),
+) -> AsyncIterator[Network]:
+    """Open the network that *config* describes; see ``open_network``."""
+    if not config.enable_p2p:
+        yield AbsentNetwork(identity.peer_id, known_peers)
+        return
+    async with open_network(
+        identity,
+        host=config.p2p_listen_addr,
+        port=config.p2p_tcp_port,
+        clock=clock,
+        seed=seed,
+        bootstrap=config.bootstrap_list if config.use_bootstrap_list else (),
+        known_peers=known_peers,
+        deny=config.p2p_deny,
+        verbosity=config.verbosity,
+        log_json=config.log_json,
+    ) as network:
+        yield network
 
 
 @contextlib.asynccontextmanager
