@@ -28,7 +28,8 @@ from fondaco.zeroex.housekeeping import (
     Housekeeping,
 )
 from fondaco.zeroex.intake import Candidate
-from fondaco.zeroex.order import SignedOrder
+from fondaco.zeroex.limits import CLEANUP_QUESTIONS
+from fondaco.zeroex.order import Address, SignedOrder
 from fondaco.zeroex.snapshots import SNAPSHOT_IDLE, OrderSnapshot, Snapshots, UnknownSnapshot
 from support.order_bench import OrderBench, names, open_bench, orders
 
@@ -331,6 +332,29 @@ async def test_an_order_is_stale_when_it_is_older_than_half_an_hour(bench: Order
         await keeper.work.look_at_stale()  # it has been looked at just now
         assert bench.watcher.due_count == 0
     assert bench.end_states == ["ADDED"] * 3  # it was as it had been
+
+
+async def test_a_cleanup_costs_no_more_questions_than_it_may(tmp_path: Path) -> None:
+    """Those not looked at for longest first; plain ones all; the rest has its turn later."""
+    async with open_bench(tmp_path / "db", max_orders=10 * CLEANUP_QUESTIONS) as bench:
+        keeper = Keeper(bench)
+        old = orders(CLEANUP_QUESTIONS, signature=b"\x04")
+        young = orders(3, signature=b"\x06", maker_address=Address(b"\x09" * 20))
+        plain = orders(1, salt=7_000_000)
+        async with bench.watching():
+            for some in (old, young, plain):
+                await keep(bench, some)
+                await bench.clock.advance(1)
+            for expected in ([*old, *plain], young):
+                await bench.clock.advance(STALE_AFTER)
+                bench.assessor.asked.clear()
+                await keeper.work.look_at_stale()
+                await until(lambda: bool(bench.assessor.asked))
+                await until(lambda: bench.watcher.due_count == 0)
+                looked_at = {name for asked in bench.assessor.asked for name in asked.hashes}
+                assert looked_at >= set(names(*expected))
+                if expected is not young:
+                    assert not looked_at & set(names(*young))
 
 
 # ---------------------------------------------------------------- how much of the log

@@ -479,3 +479,18 @@ def test_the_book_is_counted_as_it_changes() -> None:
             sum(is_removed for is_removed, _ in stored.values()),
             sum(is_pinned for _, is_pinned in stored.values()),
         )
+
+
+@pytest.mark.parametrize(
+    ("asset", "signature", "asks"),
+    [
+        (Erc20(TOKEN), b"\x02", False),
+        (Erc20(TOKEN), b"\x04", True),
+        (StaticCall(TOKEN, b"", bytes(32)), b"\x02", True),
+    ],
+)
+def test_who_costs_a_question_of_its_own(asset: Any, signature: bytes, asks: bool) -> None:
+    index = WatchIndex(CONTRACTS)
+    index.add(name("x"), replace(order(ALICE, asset), signature=signature))
+    assert index.asks_alone(name("x")) is asks
+    assert not index.asks_alone(name("unknown"))

@@ -315,6 +315,13 @@ def max_gas_price(call_data: bytes) -> int | None:
     raise AssetDataError("a static call that is not checkGasPrice")
 
 
+def is_exotic(asset: MemberAsset) -> bool:
+    """Return whether more than words must be read to know how much of *asset* can be moved."""
+    if isinstance(asset, MultiAsset):
+        return any(map(is_exotic, asset.members))
+    return isinstance(asset, StaticCall | Erc20Bridge)
+
+
 def check_supported(asset: Asset, version: ProtocolVersion, contracts: Deployment) -> None:
     """Accept *asset* when orders of *version* may trade it.
 

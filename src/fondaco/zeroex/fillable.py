@@ -38,12 +38,10 @@ from fondaco.zeroex import asset_data
 from fondaco.zeroex.asset_data import (
     AssetDataError,
     Erc20,
-    Erc20Bridge,
     Erc721,
     Erc1155,
     MemberAsset,
     MultiAsset,
-    StaticCall,
 )
 from fondaco.zeroex.order import Address, OrderHash, ProtocolVersion, SignedOrder
 
@@ -263,7 +261,7 @@ class _Side:
             asset = asset_data.decode(data)
         except AssetDataError:
             return _Holding()
-        if _is_exotic(asset):
+        if asset_data.is_exotic(asset):
             return _Holding(is_exotic=True)
         parts = self._parts(maker, asset)
         if parts is None:
@@ -334,12 +332,6 @@ class _Side:
         if known is None:
             known = self._takeable[data] = _can_be_taken(data, self._is_v3)
         return known
-
-
-def _is_exotic(asset: MemberAsset) -> bool:
-    if isinstance(asset, MultiAsset):
-        return any(map(_is_exotic, asset.members))
-    return isinstance(asset, StaticCall | Erc20Bridge)
 
 
 def _can_be_taken(data: bytes, is_v3: bool) -> bool:

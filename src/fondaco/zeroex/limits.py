@@ -163,3 +163,9 @@ MESH_SNAPSHOTS = 32
 
 MESH_SNAPSHOT_SECONDS = 600.0
 """Seconds after which such a list ends."""
+
+CLEANUP_QUESTIONS = 1_000
+"""Stored orders that cost a request each which one hourly cleanup looks at, those first
+that were not looked at for longest; 24,000 a day. Plain orders cost one request for two
+thousand and are all looked at. Without it strangers could fill the book with orders
+whose cleanup alone uses up the day's budget."""

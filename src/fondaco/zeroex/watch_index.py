@@ -30,29 +30,22 @@ reorganisation, or new funds, bring them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from fondaco.chain.contracts import ChainContracts, Deployment
-from fondaco.zeroex import asset_data, signatures
-from fondaco.zeroex.asset_data import (
-    AssetDataError,
-    Erc20,
-    Erc20Bridge,
-    Erc721,
-    Erc1155,
-    MemberAsset,
-    MultiAsset,
-)
+from fondaco.zeroex import signatures
 from fondaco.zeroex.contract_events import ContractEvent, ContractRole, EventKind
 from fondaco.zeroex.expiries import Expiries, OrderGroup
 from fondaco.zeroex.order import NULL_ADDRESS, OrderHash, ProtocolVersion, SignedOrder
+from fondaco.zeroex.watch_keys import WatchKeys, token_key
 
 _STORED = 1
 _REMOVED = 2
 _CONTRACT_SIGNED = 4
 _PINNED = 8
+_EXOTIC = 16
 # Bits of an entry's flags.
 
 
@@ -87,7 +80,6 @@ class WatchIndex:
     """
 
     def __init__(self, contracts: ChainContracts, zrx_asset_data: bytes = b"") -> None:
-        self._zrx_asset_data = zrx_asset_data
         self._deployments: dict[ProtocolVersion, Deployment] = {}
         self._roles: dict[bytes, ContractRole] = {}
         for version, deployment, role in (
@@ -98,6 +90,7 @@ class WatchIndex:
                 self._deployments[version] = deployment
                 known = self._roles.get(deployment.exchange, ContractRole.NONE)
                 self._roles[deployment.exchange] = known | role
+        self._keys = WatchKeys(self._deployments, zrx_asset_data)
         self._erc20_spenders = _versions_by_proxy(self._deployments, "erc20_proxy", "chai_bridge")
         self._erc721_operators = _versions_by_proxy(self._deployments, "erc721_proxy")
         self._erc1155_operators = _versions_by_proxy(self._deployments, "erc1155_proxy")
@@ -128,6 +121,11 @@ class WatchIndex:
     def hashes(self) -> list[OrderHash]:
         """Return the stored orders, removed ones included."""
         return [name for name, entry in self._entries.items() if entry.flags & _STORED]
+
+    def asks_alone(self, order_hash: OrderHash) -> bool:
+        """Return whether each look at a stored order costs a question of its own."""
+        entry = self._entries.get(order_hash)
+        return entry is not None and bool(entry.flags & (_CONTRACT_SIGNED | _EXOTIC))
 
     def __contains__(self, order_hash: object) -> bool:
         """Whether the order is stored (pending alone does not count)."""
@@ -232,7 +230,7 @@ class WatchIndex:
         entry = self._entries.get(order_hash)
         if entry is not None:
             return entry
-        keys, tokens = self._keys(order)
+        keys, tokens = self._keys.of(order)
         groups = tuple([self._join(key, order_hash) for key in keys])
         contracts = tuple([self._contract(*token) for token in tokens])
         # The sender is nearly always null: one object for all of them.
@@ -242,7 +240,8 @@ class WatchIndex:
             salt=order.salt,
             expiration=order.expiration_time_seconds,
             sender=NULL_ADDRESS if is_open else order.sender_address,
-            flags=_CONTRACT_SIGNED if signatures.needs_chain(order) else 0,
+            flags=(_CONTRACT_SIGNED if signatures.needs_chain(order) else 0)
+            | (_EXOTIC if self._keys.is_exotic(order) else 0),
             groups=groups,
             contracts=contracts,
         )
@@ -281,47 +280,6 @@ class WatchIndex:
             self._roles[contract.address] = left
         else:
             del self._roles[contract.address]
-
-    def _keys(
-        self, order: SignedOrder
-    ) -> tuple[dict[bytes, None], dict[tuple[bytes, ContractRole], None]]:
-        """Return the keys an order is found by, and the contracts it makes known."""
-        maker = order.maker_address
-        keys: dict[bytes, None] = {maker: None}
-        contracts: dict[tuple[bytes, ContractRole], None] = {}
-        datas = [order.maker_asset_data]
-        if order.maker_fee:
-            is_v2 = order.version is ProtocolVersion.V2
-            datas.append(self._zrx_asset_data if is_v2 else order.maker_fee_asset_data)
-        for data in datas:
-            try:
-                asset = asset_data.decode(data)
-            except AssetDataError:
-                continue  # can never be funded, so nothing can change that
-            for token, role, token_id in self._tokens(asset, order.version):
-                contracts[token, role] = None
-                keys[token + maker] = None
-                if token_id is not None:
-                    keys[_token_key(token, maker, token_id)] = None
-        return keys, contracts
-
-    def _tokens(
-        self, asset: MemberAsset, version: ProtocolVersion
-    ) -> Iterator[tuple[bytes, ContractRole, int | None]]:
-        match asset:
-            case Erc20(token):
-                yield token, ContractRole.ERC20, None
-            case Erc721(token, token_id):
-                yield token, ContractRole.ERC721, token_id
-            case Erc1155(token):
-                yield token, ContractRole.ERC1155, None
-            case MultiAsset(members=members):
-                for member in members:
-                    yield from self._tokens(member, version)
-            case Erc20Bridge(bridge=bridge):
-                deployment = self._deployments.get(version)
-                if deployment and deployment.chai_token and bridge == deployment.chai_bridge:
-                    yield deployment.chai_token, ContractRole.ERC20, None
 
     # -- questions ---------------------------------------------------------------
 
@@ -395,7 +353,7 @@ class WatchIndex:
         if isinstance(token_id, int):
             for owner in owners:
                 if isinstance(owner, bytes) and (
-                    group := self._groups.get(_token_key(token, owner, token_id))
+                    group := self._groups.get(token_key(token, owner, token_id))
                 ):
                     found.update(group)
         return found
@@ -477,10 +435,6 @@ class _Pending(msgspec.Struct, gc=False):
     holders: int = 1
     touched_by: list[ContractEvent] | None = None
     """None: by nothing yet."""
-
-
-def _token_key(token: bytes, owner: bytes, token_id: int) -> bytes:
-    return b"".join((token, owner, token_id.to_bytes(32, "big")))
 
 
 def _versions_by_proxy(
