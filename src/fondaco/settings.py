@@ -63,6 +63,7 @@ class Setting:
 
 
 _NO_WEBSOCKETS = "peers are reached by TCP only"
+_NO_PEERS_YET = "this release does not connect to peers yet"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -285,6 +286,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="60558",
         mesh_names=("P2P_TCP_PORT",),
         help="TCP port for peers; 0 takes a free one.",
+        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="p2p_listen_addr",
@@ -294,6 +296,7 @@ SETTINGS: tuple[Setting, ...] = (
         mesh_names=("P2P_LISTEN_ADDR",),
         help="IP address to listen on for peers; 0.0.0.0 is every IPv4 interface, because "
         "peers come from outside.",
+        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="p2p_deny",
@@ -302,6 +305,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         mesh_names=("P2P_DENY",),
         help="IP addresses and networks that are neither dialled nor let in.",
+        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="enable_p2p",
@@ -310,6 +314,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="true",
         mesh_names=("ENABLE_P2P",),
         help="Whether to talk to peers at all; needs the extra fondaco[p2p].",
+        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="p2p_websockets_port",
@@ -327,6 +332,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="true",
         mesh_names=("USE_BOOTSTRAP_LIST",),
         help="Whether to stay connected to the nodes of bootstrap_list.",
+        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="bootstrap_list",
@@ -336,6 +342,7 @@ SETTINGS: tuple[Setting, ...] = (
         mesh_names=("BOOTSTRAP_LIST",),
         help="Multiaddresses of bootstrap nodes (/ip4/192.0.2.1/tcp/60558/p2p/16Uiu2HA…), "
         "dialled until they answer; none is built in.",
+        unused=_NO_PEERS_YET,
     ),
 )
 
