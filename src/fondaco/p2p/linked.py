@@ -89,6 +89,9 @@ class LinkedNetwork:
                 await self._live()
             except (OSError, TimeoutError, link.BrokenLink) as exc:
                 log.warning("the p2p process failed", extra={"why": str(exc) or "no word of it"})
+            # A bug of ours in here must not leave the node without peers for good.
+            except Exception:
+                log.exception("the p2p process failed")
             lived = self._clock.monotonic() - began
             if lived >= limits.STABLE_SECONDS:
                 delay = limits.FIRST_RESTART_DELAY
