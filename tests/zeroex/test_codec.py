@@ -17,6 +17,7 @@ from fondaco.testing.orders import make_order
 from fondaco.zeroex.codec import best_effort, decode_order, encode_order, encoded_size
 from fondaco.zeroex.errors import InvalidSchema
 from fondaco.zeroex.order import UINT256_MAX, Address, Amount, ProtocolVersion, SignedOrder
+from support.order_fields import ADDRESSES, UINTS
 
 V2, V3 = ProtocolVersion.V2, ProtocolVersion.V3
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "mesh_vectors.json").read_text())
@@ -111,21 +112,6 @@ def without(version: ProtocolVersion, name: str) -> bytes:
 
 
 FIELDS = {v: list(json.loads(encode_order(make_order(version=v)))) for v in (V2, V3)}
-UINTS = (
-    "makerAssetAmount",
-    "takerAssetAmount",
-    "makerFee",
-    "takerFee",
-    "expirationTimeSeconds",
-    "salt",
-)
-ADDRESSES = (
-    "makerAddress",
-    "takerAddress",
-    "senderAddress",
-    "feeRecipientAddress",
-    "exchangeAddress",
-)
 NOT_UINTS = [
     pytest.param(100, id="integer"),
     pytest.param(1.5, id="fraction"),

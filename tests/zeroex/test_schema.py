@@ -13,25 +13,11 @@ from fondaco.zeroex.errors import InvalidSchema
 from fondaco.zeroex.limits import MAX_QUOTED, MAX_SCHEMA_ERRORS
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.schema import WireV2, WireV3, best_effort, read_carefully
+from support.order_fields import ADDRESSES, UINTS
 
 V2, V3 = ProtocolVersion.V2, ProtocolVersion.V3
 NULL_ADDRESS_TEXT = "0x" + "00" * 20
 FIELDS = {V2: list(WireV2.__struct_fields__), V3: list(WireV3.__struct_fields__)}
-UINTS = (
-    "makerAssetAmount",
-    "takerAssetAmount",
-    "makerFee",
-    "takerFee",
-    "expirationTimeSeconds",
-    "salt",
-)
-ADDRESSES = (
-    "makerAddress",
-    "takerAddress",
-    "senderAddress",
-    "feeRecipientAddress",
-    "exchangeAddress",
-)
 
 
 def spoiled(version: ProtocolVersion, **changes: Any) -> bytes:
