@@ -25,8 +25,9 @@ from libp2p.network.stream.exceptions import StreamError
 from fondaco.p2p import limits
 from fondaco.p2p.host.hardening import UnknownLibrary, harden
 from fondaco.p2p.linked import LinkedNetwork
+from fondaco.p2p.protobuf import encode_varint
 from fondaco.p2p.pubsub.framing import encode_frame
-from fondaco.p2p.pubsub.rpc import Message, Rpc, Subscription, encode_rpc, encode_varint
+from fondaco.p2p.pubsub.rpc import Message, Rpc, Subscription, encode_rpc
 from support import stranger
 from support.peers import QUICK, connect, counted, gone, memory_of, node, read
 

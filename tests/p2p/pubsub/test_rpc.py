@@ -11,6 +11,7 @@ import pytest
 
 from fondaco.errors import PeerError, Verdict
 from fondaco.p2p import limits
+from fondaco.p2p.protobuf import encode_varint, field
 from fondaco.p2p.pubsub.rpc import (
     IHave,
     MalformedRpc,
@@ -23,8 +24,6 @@ from fondaco.p2p.pubsub.rpc import (
     decode_rpc,
     encode_rpc,
     encode_unsigned,
-    encode_varint,
-    field,
 )
 
 VECTORS = json.loads(

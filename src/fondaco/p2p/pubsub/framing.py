@@ -6,7 +6,8 @@ Source: libp2p pubsub specification, "unsigned varint length prefix".
 from __future__ import annotations
 
 from fondaco.p2p import limits
-from fondaco.p2p.pubsub.rpc import MalformedRpc, encode_varint
+from fondaco.p2p.protobuf import encode_varint
+from fondaco.p2p.pubsub.rpc import MalformedRpc
 
 MAX_HEADER_SIZE = 3
 """Bytes of the length of an RPC of MAX_RPC_SIZE."""

@@ -13,12 +13,20 @@ nothing else. Source: libp2p pubsub specification, ``gossipsub-v1.1.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from fondaco.errors import PeerError
 from fondaco.p2p import limits
+from fondaco.p2p.protobuf import (
+    Field,
+    MalformedProtobuf,
+    as_bytes,
+    as_int,
+    encode_varint,
+    field,
+    fields,
+)
 
 PeerId = bytes
 """A peer's raw libp2p ID, as messages carry it; 39 bytes where the key is secp256k1."""
@@ -28,7 +36,7 @@ MessageId = bytes
 and js-libp2p under strict signing."""
 
 
-class MalformedRpc(PeerError):
+class MalformedRpc(MalformedProtobuf):
     """Bytes that are not a pubsub RPC, or one past a bound that every implementation keeps."""
 
     code = "MalformedRpc"
@@ -103,27 +111,34 @@ def decode_rpc(raw: bytes) -> Rpc:
     """
     if len(raw) > limits.MAX_RPC_SIZE:
         raise MalformedRpc(f"RPC of {len(raw)} bytes")
+    try:
+        return _rpc(raw)
+    except MalformedProtobuf as exc:
+        raise MalformedRpc(str(exc)) from None
+
+
+def _rpc(raw: bytes) -> Rpc:
     subscriptions: list[Subscription] = []
     publish: list[Message] = []
     ihave: list[IHave] = []
     iwant: list[MessageId] = []
     graft: list[str] = []
     prune: list[Prune] = []
-    for number, value in _fields(raw):
+    for number, value in fields(raw):
         if number == 2:
-            publish.append(decode_message(_as_bytes(value)))
+            publish.append(_message(as_bytes(value)))
         elif number == 1:
-            subscriptions.append(_subscription(_as_bytes(value)))
+            subscriptions.append(_subscription(as_bytes(value)))
         elif number == 3:
-            for kind, part in _fields(_as_bytes(value)):
+            for kind, part in fields(as_bytes(value)):
                 if kind == 1:
-                    ihave.append(_ihave(_as_bytes(part)))
+                    ihave.append(_ihave(as_bytes(part)))
                 elif kind == 2:
-                    iwant += _ids(1, _fields(_as_bytes(part)))
+                    iwant += _ids(1, fields(as_bytes(part)))
                 elif kind == 3:
-                    graft.append(_topic_alone(_as_bytes(part)))
+                    graft.append(_topic_alone(as_bytes(part)))
                 elif kind == 4:
-                    prune.append(_prune(_as_bytes(part)))
+                    prune.append(_prune(as_bytes(part)))
     _check_counts(subscriptions, publish, ihave, iwant, graft, prune)
     return Rpc(
         subscriptions=subscriptions,
@@ -141,12 +156,19 @@ def decode_message(raw: bytes) -> Message:
     Raises:
         MalformedRpc: as ``decode_rpc``; also for two topics, which were legal until 2020.
     """
+    try:
+        return _message(raw)
+    except MalformedProtobuf as exc:
+        raise MalformedRpc(str(exc)) from None
+
+
+def _message(raw: bytes) -> Message:
     sender = data = seqno = signature = key = b""
     topic: str | None = None
-    for number, value in _fields(raw):
+    for number, value in fields(raw):
         if number > 6:
             continue
-        part = _as_bytes(value)
+        part = as_bytes(value)
         if number == 1:
             sender = part
         elif number == 2:
@@ -172,62 +194,62 @@ def decode_message(raw: bytes) -> Message:
 
 def _subscription(raw: bytes) -> Subscription:
     topic, is_wanted = "", False
-    for number, value in _fields(raw):
+    for number, value in fields(raw):
         if number == 1:
-            is_wanted = bool(_as_int(value))
+            is_wanted = bool(as_int(value))
         elif number == 2:
-            topic = _text(_as_bytes(value))
+            topic = _text(as_bytes(value))
     return Subscription(topic, is_wanted)
 
 
 def _ihave(raw: bytes) -> IHave:
-    fields = list(_fields(raw))
-    return IHave(_topic(fields), tuple(_ids(2, fields)))
+    found = fields(raw)
+    return IHave(_topic(found), tuple(_ids(2, found)))
 
 
 def _topic_alone(raw: bytes) -> str:
-    return _topic(_fields(raw))
+    return _topic(fields(raw))
 
 
 def _prune(raw: bytes) -> Prune:
     peers: list[PeerInfo] = []
     backoff: int | None = None
-    fields = list(_fields(raw))
-    for number, value in fields:
+    found = fields(raw)
+    for number, value in found:
         if number == 2:
-            peers.append(_peer_info(_as_bytes(value)))
+            peers.append(_peer_info(as_bytes(value)))
         elif number == 3:
-            backoff = _as_int(value)
+            backoff = as_int(value)
     if len(peers) > limits.MAX_EXCHANGED_PEERS:
         raise MalformedRpc(f"PRUNE with {len(peers)} peers")
-    return Prune(_topic(fields), tuple(peers), backoff)
+    return Prune(_topic(found), tuple(peers), backoff)
 
 
 def _peer_info(raw: bytes) -> PeerInfo:
     peer = record = b""
-    for number, value in _fields(raw):
+    for number, value in fields(raw):
         if number == 1:
-            peer = _as_bytes(value)
+            peer = as_bytes(value)
         elif number == 2:
-            record = _as_bytes(value)
+            record = as_bytes(value)
     if len(peer) > limits.MAX_NAME_SIZE or len(record) > limits.MAX_PEER_RECORD_SIZE:
         raise MalformedRpc("PRUNE with an endless peer ID or record")
     return PeerInfo(peer, record)
 
 
-def _topic(fields: Iterator[Field] | Sequence[Field]) -> str:
+def _topic(found: Sequence[Field]) -> str:
     topic = ""
-    for number, value in fields:
+    for number, value in found:
         if number == 1:
-            topic = _text(_as_bytes(value))
+            topic = _text(as_bytes(value))
     return topic
 
 
-def _ids(wanted: int, fields: Iterator[Field] | Sequence[Field]) -> list[MessageId]:
-    found = [_as_bytes(value) for number, value in fields if number == wanted]
-    if any(len(one) > limits.MAX_NAME_SIZE for one in found):
+def _ids(wanted: int, found: Sequence[Field]) -> list[MessageId]:
+    ids = [as_bytes(value) for number, value in found if number == wanted]
+    if any(len(one) > limits.MAX_NAME_SIZE for one in ids):
         raise MalformedRpc("endless message id")
-    return found
+    return ids
 
 
 def _check_counts(
@@ -247,77 +269,6 @@ def _check_counts(
         or sum(len(one.message_ids) for one in ihave) + len(iwant) > limits.MAX_RPC_IDS
     ):
         raise MalformedRpc("RPC with too many parts")
-
-
-Field = tuple[int, int | bytes]
-"""Number and value: an int of wire type 0, else bytes."""
-
-
-def _fields(raw: bytes) -> list[Field]:
-    """Cut a protobuf message into its fields."""
-    found: list[Field] = []
-    at, end = 0, len(raw)
-    try:
-        while at < end:
-            tag = raw[at]
-            at += 1
-            if tag > 0x7F:
-                tag, at = _varint(raw, at - 1)
-            kind = tag & 7
-            if kind == 2:
-                size = raw[at]
-                at += 1
-                if size > 0x7F:
-                    size, at = _varint(raw, at - 1)
-                stop = at + size
-                if stop > end:
-                    raise MalformedRpc("field cut short")
-                found.append((tag >> 3, raw[at:stop]))
-                at = stop
-            elif kind == 0:
-                number, at = _varint(raw, at)
-                found.append((tag >> 3, number))
-            elif kind == 1 or kind == 5:
-                stop = at + (8 if kind == 1 else 4)
-                if stop > end:
-                    raise MalformedRpc("field cut short")
-                found.append((tag >> 3, raw[at:stop]))
-                at = stop
-            else:
-                raise MalformedRpc(f"field of wire type {kind}")
-            if tag < 8:
-                raise MalformedRpc("field number 0")
-    except IndexError:
-        raise MalformedRpc("field cut short") from None
-    return found
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Return the number at *at* and where it ends; IndexError where it is cut."""
-    number = shift = 0
-    while True:
-        byte = raw[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if number >> 64:
-                raise MalformedRpc("number over 64 bits")
-            return number, at
-        shift += 7
-        if shift > 63:
-            raise MalformedRpc("number over ten bytes")
-
-
-def _as_bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise MalformedRpc("a number where bytes belong")
-    return value
-
-
-def _as_int(value: int | bytes) -> int:
-    if not isinstance(value, int):
-        raise MalformedRpc("bytes where a number belongs")
-    return value
 
 
 def _text(raw: bytes) -> str:
@@ -390,21 +341,3 @@ def _prune_fields(one: Prune) -> bytes:
     if one.backoff is not None:
         raw += b"\x18" + encode_varint(one.backoff)
     return raw
-
-
-def field(number: int, raw: bytes) -> bytes:
-    """Return *raw* as the length-delimited field *number*, below 16."""
-    size = len(raw)
-    if size < 0x80:
-        return bytes((number << 3 | 2, size)) + raw
-    return bytes((number << 3 | 2,)) + encode_varint(size) + raw
-
-
-def encode_varint(number: int) -> bytes:
-    """Return *number*, not negative, in groups of seven bits, low ones first."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
