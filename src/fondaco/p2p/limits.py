@@ -327,6 +327,56 @@ MAX_AGENT_SIZE = 128
 MAX_PROTOCOLS = 128
 """Protocols of a peer that are kept."""
 
+# --- relays ----------------------------------------------------------------------------
+
+MAX_RELAY_MESSAGE = 8 * 1024
+"""Bytes of a message to or from a relay; a reservation with ten addresses has 600."""
+
+MAX_RELAYS = 4
+"""Relays at which a node behind a router keeps a reservation, the first of its list."""
+
+MAX_RELAY_ADDRESSES = 2
+"""Addresses of one relay that are told to others; one of them is the one we use."""
+
+MAX_CONNECTIONS_PER_RELAY = 16
+"""Connections that one relay brings us: nothing is known of where they come from, and a
+relay that invents peers shall not take all places."""
+
+MAX_RESERVATIONS = 64
+"""Places at a relay; who holds one is connected, so that MAX_CONNECTIONS bounds it too."""
+
+MAX_RESERVATIONS_PER_ADDRESS = 4
+"""Places for peers behind one IPv4 address or IPv6 /64."""
+
+RESERVATION_SECONDS = 3_600.0
+"""Seconds a place is kept, as in go-libp2p; it is renewed half-way."""
+
+SHORTEST_RENEWAL = 30.0
+"""Seconds between two renewals, also where a relay's clock says that time is up."""
+
+MAX_CIRCUITS = 64
+"""Connections a relay carries at once; each is read at both ends within BYTES_PER_SECOND."""
+
+MAX_CIRCUITS_PER_SOURCE = 4
+"""Connections a relay carries for one peer that dials."""
+
+MAX_CIRCUITS_PER_TARGET = 16
+"""Connections a relay brings to one peer: MAX_CONNECTIONS_PER_RELAY of that peer."""
+
+CIRCUIT_ATTEMPTS_PER_SECOND = 0.5
+"""Connections one peer may ask a relay for, refused ones too."""
+
+CIRCUIT_ATTEMPTS_BURST = 8.0
+"""Attempts at once: as many as MAX_DIALS."""
+
+CIRCUIT_SECONDS = 3_600.0
+"""Seconds a relay carries one connection; then its ends dial anew (go-libp2p: 120 s, which
+is enough to find a way around the relay, but not for order sync)."""
+
+CIRCUIT_BYTES = 256 * 1024 * 1024
+"""Bytes a relay carries for one connection, both ways: a first sync of 100,000 orders has
+30 MiB, an hour of gossip at ten orders a second about 50 MB."""
+
 # --- the child process -----------------------------------------------------------------
 
 START_PATIENCE = 60.0

@@ -13,6 +13,7 @@ from fondaco.p2p.host.addresses import (
     ip_of,
     parse_address,
     parse_peer,
+    relay_in,
     to_tell,
 )
 
@@ -46,7 +47,14 @@ def test_peers_of_other_keys_have_names_too(name: str) -> None:
         "/ip4/192.0.2.7/tcp/1/ws",
         "/ip4/300.0.2.7/tcp/1",
         "/ip4/192.0.2.7/tcp/99999",
-        f"/ip4/192.0.2.7/tcp/1/p2p/{PEER}/p2p-circuit",
+        "/ip4/192.0.2.7/tcp/1/p2p-circuit",
+        f"/ip4/192.0.2.7/tcp/1/p2p-circuit/p2p/{PEER}",
+        f"/p2p/{PEER}/p2p-circuit",
+        f"/ip4/192.0.2.7/udp/1/quic-v1/p2p/{PEER}/p2p-circuit",
+        f"/ip4/192.0.2.7/tcp/1/p2p/{PEER}/p2p-circuit/",
+        f"/ip4/192.0.2.7/tcp/1/p2p/{PEER}/p2p-circuit/p2p/",
+        f"/ip4/192.0.2.7/tcp/1/p2p/{PEER}/p2p-circuit/tcp/1/p2p/{PEER}",
+        f"/ip4/192.0.2.7/tcp/1/p2p/{PEER}/p2p-circuit/p2p/{PEER}/p2p-circuit",
         f"/ip4/192.0.2.7/tcp/1/p2p/{PEER[:-1]}",
         "/ip4/192.0.2.7/tcp/1/p2p/0OIl",
         "/ip4/192.0.2.7/tcp/1" + "1" * limits.MAX_ADDRESS_SIZE,
@@ -55,6 +63,26 @@ def test_peers_of_other_keys_have_names_too(name: str) -> None:
 def test_what_leads_nowhere_is_refused(text: str) -> None:
     with pytest.raises(UnusableAddress):
         parse_address(text)
+
+
+@pytest.mark.parametrize("spelling", ["p2p", "ipfs"])
+def test_addresses_through_a_relay(spelling: str) -> None:
+    relay = f"/ip4/192.0.2.7/tcp/60558/{spelling}/{ED25519}/p2p-circuit"
+    peer, address = parse_address(f"{relay}/{spelling}/{PEER}")
+    assert (str(peer), str(address)) == (PEER, relay.replace("ipfs", "p2p"))
+    assert parse_address(relay) == (None, address)
+    found = relay_in(address)
+    assert found is not None
+    assert (str(found[0]), str(found[1])) == (ED25519, "/ip4/192.0.2.7/tcp/60558")
+    assert relay_in("/ip4/192.0.2.7/tcp/60558") is None
+    assert str(ip_of(address)) == "192.0.2.7"
+
+
+def test_relays_are_tried_last() -> None:
+    through = f"/ip4/192.0.2.7/tcp/1/p2p/{PEER}/p2p-circuit"
+    nowhere = f"/ip4/192.0.2.7/tcp/0/p2p/{PEER}/p2p-circuit"
+    direct = "/ip4/192.0.2.8/tcp/1"
+    assert dialable([through, nowhere, direct]) == (direct, through)
 
 
 def test_random_text_is_refused_or_parsed() -> None:

@@ -1,6 +1,7 @@
 """Multiaddresses: which of them lead to a peer by TCP, and to whom they may be told.
 
-/ip4/192.0.2.7/tcp/60558/p2p/16Uiu2HA…     also written /ipfs/16Uiu2HA…
+/ip4/192.0.2.7/tcp/60558/p2p/16Uiu2HA…                            also written /ipfs/16Uiu2HA…
+/ip4/192.0.2.7/tcp/60558/p2p/<relay>/p2p-circuit/p2p/16Uiu2HA…    through a relay
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from fondaco.p2p import limits
 
 HOSTS = ("ip4", "ip6", "dns4", "dns6", "dns")
 """Protocols an address may begin with."""
+
+CIRCUIT = "/p2p-circuit"
+"""What stands behind a relay's own address in that of a peer behind it."""
 
 
 class UnusableAddress(NodeError):
@@ -46,14 +50,31 @@ def parse_peer(text: str) -> ID:
 
 
 def parse_address(text: str) -> tuple[ID | None, Multiaddr]:
-    """Return the peer and the rest of an address by TCP; None where no peer is named.
+    """Return the peer and the rest of an address by TCP, directly or through one relay.
+
+    The peer is None where none is named. Of a circuit the rest ends in ``/p2p-circuit``.
 
     Raises:
         UnusableAddress: it is malformed, or of another transport.
     """
     if len(text) > limits.MAX_ADDRESS_SIZE:
         raise UnusableAddress("endless address")
-    plain, _, name = text.replace("/ipfs/", "/p2p/").partition("/p2p/")
+    first, circuit, last = text.replace("/ipfs/", "/p2p/").partition(CIRCUIT)
+    named, address = _parse_direct(first)
+    if not circuit:
+        return named, address
+    slash, mark, name = last.partition("/p2p/")
+    if named is None or slash or (last and not name):
+        raise UnusableAddress(f"not an address through a relay: {text}")
+    try:
+        through = Multiaddr(first + circuit)
+    except (MultiaddrError, ValueError, TypeError) as exc:
+        raise UnusableAddress(text) from exc
+    return (parse_peer(name) if mark else None), through
+
+
+def _parse_direct(text: str) -> tuple[ID | None, Multiaddr]:
+    plain, _, name = text.partition("/p2p/")
     try:
         address = Multiaddr(plain)
         protocols = [protocol.name for protocol in address.protocols()]
@@ -64,8 +85,18 @@ def parse_address(text: str) -> tuple[ID | None, Multiaddr]:
     return (parse_peer(name) if name else None), address
 
 
+def relay_in(address: Multiaddr | str) -> tuple[ID, Multiaddr] | None:
+    """Return the relay, and where it is, of an address through one; None of others."""
+    first, circuit, _ = str(address).partition(CIRCUIT)
+    if not circuit:
+        return None
+    relay, place = _parse_direct(first)
+    return None if relay is None else (relay, place)
+
+
 def ip_of(address: Multiaddr | str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address that an address begins with; None for a name."""
+    """Return the IP address that an address begins with, a relay's where there is one;
+    None for a name."""
     parts = str(address).split("/")
     try:
         return ipaddress.ip_address(parts[2]) if parts[1] in {"ip4", "ip6"} else None
@@ -74,7 +105,8 @@ def ip_of(address: Multiaddr | str) -> ipaddress.IPv4Address | ipaddress.IPv6Add
 
 
 def dialable(texts: Iterable[str], *, names_too: bool = False) -> tuple[str, ...]:
-    """Return those addresses that can be tried, each once, at most MAX_PEER_ADDRESSES.
+    """Return those addresses that can be tried, each once, at most MAX_PEER_ADDRESSES; those
+    through relays last.
 
     Args:
         names_too: whether host names are looked up; not those a stranger told us of.
@@ -87,12 +119,17 @@ def dialable(texts: Iterable[str], *, names_too: bool = False) -> tuple[str, ...
             continue
         ip = ip_of(address)
         if (names_too if ip is None else not (ip.is_unspecified or ip.is_multicast)) and (
-            not str(address).endswith("/tcp/0")
+            "/tcp/0/" not in f"{address}/"
         ):
             found[str(address)] = None
         if len(found) >= limits.MAX_PEER_ADDRESSES:
             break
-    return tuple(found)
+    return direct_first(found)
+
+
+def direct_first(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return addresses in their order, those through relays behind all others."""
+    return tuple(sorted(texts, key=lambda text: CIRCUIT in text))
 
 
 def to_tell(texts: Iterable[str], asker: str) -> tuple[str, ...]:
