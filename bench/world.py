@@ -77,6 +77,9 @@ async def open_node(devnet: Devnet, **settings: str) -> AsyncIterator[RunningNod
             "MAX_ORDERS_IN_STORAGE": "1000000",
             "DATA_DIR": folder,
             "RPC_ADDR": "127.0.0.1:0",
+            "ENABLE_P2P": "false",
+            "P2P_TCP_PORT": "0",
+            "P2P_LISTEN_ADDR": "127.0.0.1",
             "VERBOSITY": "warn",
             **settings,
         }

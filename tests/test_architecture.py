@@ -49,7 +49,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "p2p": BASE | {"identity"},
     "zeroex": BASE | FLOORS,  # never market
     "market": BASE | FLOORS,  # never zeroex
-    "node": BASE | FLOORS | HALVES,
+    "node": BASE | FLOORS | HALVES | {"remembered"},
+    "remembered": BASE | FLOORS,
     "testing": BASE | FLOORS | HALVES,
     "devnet": BASE | {"chain", "zeroex"},
     "documentation": BASE | FLOORS | HALVES,  # prints the tables of all of them
@@ -60,7 +61,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 
 # fmt: off
 SHELLS = (
-    "clock.py", "logbook.py", "node.py", "__main__.py", "cli/*",
+    "clock.py", "logbook.py", "node.py", "remembered.py", "__main__.py", "cli/*",
     "identity/keyring.py",
     "store/*",
     "chain/rpc.py", "chain/http.py", "chain/websocket.py", "chain/parallel.py",
@@ -74,6 +75,7 @@ SHELLS = (
     "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
     "zeroex/gossip.py", "zeroex/ordersync.py", "zeroex/meshsync.py", "zeroex/order_fetch.py",
     "zeroex/order_memory.py", "zeroex/bookwalk.py", "zeroex/sync_server.py", "zeroex/peer_rpc.py",
+    "zeroex/sharing.py",
     "documentation/*",  # it reads the declarations of shells, and its own template
     "p2p/absent.py", "p2p/child.py", "p2p/linked.py", "p2p/opening.py",
     "p2p/process.py", "p2p/host/*",
@@ -112,7 +114,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "wallycore": ("identity/*",),
     "websockets": ("chain/*", "devnet/*", "testing/*"),
     # and of the standard library, where the system's clock and chance come in
-    "random": ("cli/*", "devnet/*", "testing/*", "p2p/process.py", "p2p/host/*"),
+    "random": ("cli/*", "devnet/*", "node.py", "testing/*", "p2p/process.py", "p2p/host/*"),
     "secrets": ("identity/keyring.py", "node.py", "cli/*"),
     "sqlite3": ("store/*",),
     "time": ("clock.py",),

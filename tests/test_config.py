@@ -197,10 +197,9 @@ def test_two_names_of_one_setting_must_agree() -> None:
 
 
 def test_what_has_no_effect_is_told() -> None:
-    made = config("p2p_websockets_port = 0", {"RPC_PORT": "1", "P2P_TCP_PORT": "0"})
+    made = config("p2p_websockets_port = 0", {"RPC_PORT": "1"})
     assert [line.partition(":")[0] for line in made.without_effect] == [
         "p2p_websockets_port (fondaco.toml)",
-        "P2P_TCP_PORT (environment)",
         "RPC_PORT (environment)",
     ]
 

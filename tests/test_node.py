@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fondaco import node
+from fondaco import node, remembered
 from fondaco.clock import SystemClock
 from fondaco.config import Config, load
 from fondaco.devnet.chain import Devnet
@@ -34,6 +34,7 @@ def config_for(devnet: Devnet, folder: Path, **changes: str) -> Config:
         "block_polling_interval": "100ms",
         "data_dir": str(folder),
         "rpc_addr": "127.0.0.1:0",
+        "enable_p2p": "false",
         **changes,
     }
     return load(None, {}, flags)
@@ -91,7 +92,9 @@ async def test_the_budget_is_written_down_when_it_stops(devnet: Devnet, tmp_path
     async with running(config_for(devnet, tmp_path)) as info:
         sent = (await stats(info))["ethRPCRequestsSentInCurrentUTCDay"]
     async with open_database(tmp_path / node.DATABASE_NAME) as database:
-        text = await database.read(lambda connection: metadata.get(connection, node.BUDGET_KEY))
+        text = await database.read(
+            lambda connection: metadata.get(connection, remembered.BUDGET_KEY)
+        )
     assert text is not None
     assert json.loads(text)["sent_today"] >= sent > 0
 

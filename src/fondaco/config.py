@@ -95,6 +95,8 @@ class Config:
     p2p_listen_addr: str
     p2p_deny: tuple[str, ...]
     enable_p2p: bool
+    enable_gossip: bool
+    enable_order_sync: bool
     p2p_websockets_port: int
     use_bootstrap_list: bool
     bootstrap_list: tuple[str, ...]

@@ -1,52 +1,47 @@
 """The composition root: open what the node needs, make each part once, run the tasks.
 
-cli --> run --> store, chain, identity --> zeroex --> api --> ready
-                '--------------- one TaskGroup ---------------'
+cli --> run --> store, chain, identity, p2p --> zeroex --> api --> ready
+                '------------------ one TaskGroup ------------------'
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
+import random
 import secrets
 from collections.abc import Callable
 from importlib.metadata import version
-
-import msgspec
 
 from fondaco.api.access import Access
 from fondaco.api.declarations import Registry
 from fondaco.api.openrpc import built_in_methods
 from fondaco.api.server import Listen, Server, open_server
-from fondaco.chain.budget import BudgetSnapshot, RpcBudget
 from fondaco.chain.contracts import ChainContracts, built_in, parse_custom
 from fondaco.chain.rpc import open_ethereum
 from fondaco.clock import Clock
 from fondaco.config import Config
-from fondaco.errors import StorageError
 from fondaco.identity.keyring import open_identity
+from fondaco.p2p.network import Network
+from fondaco.p2p.opening import open_configured
 from fondaco.ready import ReadyInfo
-from fondaco.store import metadata
-from fondaco.store.database import Database, open_database
-from fondaco.zeroex.assembly import open_zeroex
+from fondaco.remembered import keep_budget, keep_known_peers, load_budget, load_known_peers
+from fondaco.store.database import open_database
+from fondaco.zeroex.assembly import ZeroexHalf, open_zeroex
 from fondaco.zeroex.chainfacts import ChainFacts
-
-log = logging.getLogger(__name__)
 
 DATABASE_NAME = "fondaco.sqlite"
 """Name of the database in DATA_DIR."""
 
-BUDGET_KEY = "ethereum.budget"
-"""Name of the RPC budget in the node's metadata."""
-
-BUDGET_INTERVAL = 60.0
-"""Seconds between two writings of the RPC budget (0x Mesh)."""
-
 CATCH_UP_PATIENCE = 10.0
 """Seconds the doors stay closed for stored orders to become current. An endpoint that is
 away for longer must not keep clients from what is known."""
+
+
+LISTEN_PATIENCE = 10.0
+"""Seconds to wait for the p2p process to listen. It takes 2 to 3 to start; one that does
+not come up is started again and again, and must not keep clients from the book."""
 
 
 async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], None]) -> None:
@@ -62,12 +57,16 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
     identity = open_identity(config)
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(config.data_dir / DATABASE_NAME))
-        budget = await _open_budget(config, database, clock)
+        budget = await load_budget(config, database, clock)
         client = await stack.enter_async_context(
             open_ethereum(config.ethereum_rpc_url, budget=budget, clock=clock)
         )
         facts = ChainFacts(client=client, database=database, clock=clock, contracts=contracts)
         await facts.check_stored_chain()
+        seed, known = secrets.randbits(64), await load_known_peers(database)
+        network = await stack.enter_async_context(
+            open_configured(config, identity, clock=clock, seed=seed, known_peers=known)
+        )
         zeroex = await stack.enter_async_context(
             open_zeroex(
                 config,
@@ -75,18 +74,17 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
                 client=client,
                 database=database,
                 clock=clock,
-                peer_id=identity.peer_id,
+                network=network,
+                chance=random.Random(seed),
                 zrx_asset_data=await facts.zrx_asset_data(),
             )
         )
-        registry = Registry()
-        zeroex.rpc.declare(registry)
-        registry.add(*built_in_methods(registry, version=version("fondaco")))
+        await zeroex.sharing.open()
         ready = asyncio.Event()
         server = await stack.enter_async_context(
             open_server(
                 _listen(config),
-                registry,
+                _declared(zeroex),
                 allowed=_access(config),
                 ready=ready,
                 token_bytes=secrets.token_bytes,
@@ -96,10 +94,20 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
             tasks.create_task(facts.verify(), name="chain check")
             tasks.create_task(zeroex.watch(), name="order watcher")
             tasks.create_task(zeroex.housekeeping.run(), name="housekeeping")
-            tasks.create_task(_keep_budget(budget, database, clock), name="RPC budget")
+            tasks.create_task(zeroex.sharing.run(), name="sharing with peers")
+            tasks.create_task(keep_budget(budget, database, clock), name="RPC budget")
+            tasks.create_task(keep_known_peers(network, database, clock), name="known peers")
             await _until_current(zeroex.watcher.caught_up, clock)
+            addresses = await _until_listening(network)
             ready.set()
-            on_ready(_ready_info(server, identity.peer_id))
+            on_ready(_ready_info(server, identity.peer_id, addresses))
+
+
+def _declared(zeroex: ZeroexHalf) -> Registry:
+    registry = Registry()
+    zeroex.declare(registry)
+    registry.add(*built_in_methods(registry, version=version("fondaco")))
+    return registry
 
 
 async def _until_current(caught_up: asyncio.Event, clock: Clock) -> None:
@@ -113,6 +121,18 @@ async def _until_current(caught_up: asyncio.Event, clock: Clock) -> None:
     finally:
         for task in either:
             task.cancel()
+
+
+async def _until_listening(network: Network) -> tuple[str, ...]:
+    """Return where peers reach us; nothing where they cannot, or not yet.
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is not of this machine.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LISTEN_PATIENCE):
+            return await network.ready()
+    return ()
 
 
 def _contracts(config: Config) -> ChainContracts:
@@ -138,39 +158,11 @@ def _access(config: Config) -> Access:
     )
 
 
-def _ready_info(server: Server, peer_id: str) -> ReadyInfo:
+def _ready_info(server: Server, peer_id: str, addresses: tuple[str, ...]) -> ReadyInfo:
     return ReadyInfo(
         rpc=server.addresses[0].ws,
         http=server.addresses[-1].http,
         peer_id=peer_id,
         pid=os.getpid(),
+        p2p=addresses,
     )
-
-
-async def _open_budget(config: Config, database: Database, clock: Clock) -> RpcBudget:
-    text = await database.read(lambda connection: metadata.get(connection, BUDGET_KEY))
-    return RpcBudget(
-        per_day=config.ethereum_rpc_max_requests_per_24_hr_utc,
-        per_second=config.ethereum_rpc_max_requests_per_second,
-        now_ns=clock.now_ns(),
-        stored=None if text is None else msgspec.json.decode(text, type=BudgetSnapshot),
-        is_enabled=config.enable_ethereum_rpc_rate_limiting,
-    )
-
-
-async def _keep_budget(budget: RpcBudget, database: Database, clock: Clock) -> None:
-    try:
-        while True:
-            await clock.sleep(BUDGET_INTERVAL)
-            await _save_budget(budget, database, clock)
-    finally:
-        await _save_budget(budget, database, clock)
-
-
-async def _save_budget(budget: RpcBudget, database: Database, clock: Clock) -> None:
-    text = msgspec.json.encode(budget.snapshot(clock.now_ns())).decode()
-    try:
-        await database.write(lambda connection: metadata.put(connection, BUDGET_KEY, text))
-    except StorageError as problem:
-        # After a crash now the day's count would start too low; no reason to stop today.
-        log.warning("the RPC budget is not saved: %s", problem)

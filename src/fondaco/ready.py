@@ -20,6 +20,9 @@ class ReadyInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     peer_id: str
     pid: int
 
+    p2p: tuple[str, ...] = ()
+    """Multiaddresses at which peers reach it; empty where peers are off."""
+
     def to_json(self, more: Mapping[str, object] | None = None) -> str:
         """Return the one line that ``fondaco run --json`` prints, without a line end.
 
@@ -32,5 +35,6 @@ class ReadyInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             "http": self.http,
             "peerID": self.peer_id,
             "pid": self.pid,
+            "p2p": list(self.p2p),
         }
         return json.dumps({**line, **(more or {})}, separators=(",", ":"))

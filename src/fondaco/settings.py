@@ -63,7 +63,6 @@ class Setting:
 
 
 _NO_WEBSOCKETS = "peers are reached by TCP only"
-_NO_PEERS_YET = "this release does not connect to peers yet"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -286,7 +285,6 @@ SETTINGS: tuple[Setting, ...] = (
         default="60558",
         mesh_names=("P2P_TCP_PORT",),
         help="TCP port for peers; 0 takes a free one.",
-        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="p2p_listen_addr",
@@ -296,7 +294,6 @@ SETTINGS: tuple[Setting, ...] = (
         mesh_names=("P2P_LISTEN_ADDR",),
         help="IP address to listen on for peers; 0.0.0.0 is every IPv4 interface, because "
         "peers come from outside.",
-        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="p2p_deny",
@@ -305,7 +302,6 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         mesh_names=("P2P_DENY",),
         help="IP addresses and networks that are neither dialled nor let in.",
-        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="enable_p2p",
@@ -314,7 +310,24 @@ SETTINGS: tuple[Setting, ...] = (
         default="true",
         mesh_names=("ENABLE_P2P",),
         help="Whether to talk to peers at all; needs the extra fondaco[p2p].",
-        unused=_NO_PEERS_YET,
+    ),
+    Setting(
+        name="enable_gossip",
+        section="Peer-to-peer",
+        kind=spellings.BOOLEAN,
+        default="true",
+        mesh_names=("ENABLE_GOSSIP",),
+        help="Whether new orders are sent to peers, and taken from them, at once. Without it "
+        "they still spread by order sync, within a minute.",
+    ),
+    Setting(
+        name="enable_order_sync",
+        section="Peer-to-peer",
+        kind=spellings.BOOLEAN,
+        default="true",
+        mesh_names=("ENABLE_ORDER_SYNC",),
+        help="Whether the book is compared with those of peers. Without it an order that "
+        "gossip has lost stays lost; meant for measuring.",
     ),
     Setting(
         name="p2p_websockets_port",
@@ -332,7 +345,6 @@ SETTINGS: tuple[Setting, ...] = (
         default="true",
         mesh_names=("USE_BOOTSTRAP_LIST",),
         help="Whether to stay connected to the nodes of bootstrap_list.",
-        unused=_NO_PEERS_YET,
     ),
     Setting(
         name="bootstrap_list",
@@ -342,7 +354,6 @@ SETTINGS: tuple[Setting, ...] = (
         mesh_names=("BOOTSTRAP_LIST",),
         help="Multiaddresses of bootstrap nodes (/ip4/192.0.2.1/tcp/60558/p2p/16Uiu2HA…), "
         "dialled until they answer; none is built in.",
-        unused=_NO_PEERS_YET,
     ),
 )
 

@@ -72,7 +72,7 @@ def test_demo_says_where_it_is_and_its_book_moves(chain_parts: PartsStore) -> No
         try:
             ready = first_line(process)
             assert list(ready) == [
-                *("ready", "rpc", "http", "peerID", "pid"),
+                *("ready", "rpc", "http", "peerID", "pid", "p2p"),
                 *("ethereum", "chainId", "mnemonic", "contracts"),
             ]
             assert ready["pid"] == process.pid
@@ -126,6 +126,8 @@ async def test_run_logs_what_has_no_effect_and_stops(devnet: Devnet, tmp_path: P
             "ETHEREUM_CHAIN_ID": "1337",
             "CUSTOM_CONTRACT_ADDRESSES": json.dumps(devnet.contracts),
             "RPC_ADDR": "127.0.0.1:0",
+            "P2P_TCP_PORT": "0",
+            "P2P_LISTEN_ADDR": "127.0.0.1",
             "RPC_PORT": "60557",
         },
         stdout=asyncio.subprocess.PIPE,
@@ -134,13 +136,14 @@ async def test_run_logs_what_has_no_effect_and_stops(devnet: Devnet, tmp_path: P
     try:
         assert process.stdout is not None
         async with asyncio.timeout(STOP_SECONDS):
-            lines = [(await process.stdout.readline()).decode() for _ in range(2)]
+            lines = [(await process.stdout.readline()).decode() for _ in range(3)]
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = await process.communicate()
     assert process.returncode == 0
     assert "JSON-RPC at ws://127.0.0.1:" in lines[0]
-    assert "peer ID 16Uiu2HA" in lines[1]
+    assert lines[1].startswith("peers at /ip4/127.0.0.1/tcp/")
+    assert "peer ID 16Uiu2HA" in lines[2]
     first = json.loads(log.splitlines()[0])
     assert first["msg"] == "setting without effect"
     assert first["setting"].startswith("RPC_PORT (environment)")

@@ -14,7 +14,8 @@ import pytest
 from fondaco.chain.budget import DAY_SECONDS, BudgetSnapshot
 from fondaco.clock import SystemClock, utc_midnight_ns
 from fondaco.devnet import actions
-from fondaco.node import BUDGET_KEY, DATABASE_NAME
+from fondaco.node import DATABASE_NAME
+from fondaco.remembered import BUDGET_KEY
 from fondaco.store import metadata
 from fondaco.store.database import open_database
 from fondaco.zeroex.order import ProtocolVersion

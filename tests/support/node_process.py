@@ -56,6 +56,8 @@ class NodeReady:
 
     peer_id: str
     pid: int
+    p2p: tuple[str, ...] = ()
+    """Multiaddresses; empty where peers are off."""
 
     @property
     def address(self) -> str:
@@ -74,7 +76,8 @@ def node_settings(
 
     The polling interval and the daily budget are those of the original's own
     integration tests: five requests a second need more than 432,000 a day, and the
-    start-up check asks for 50,000 on top.
+    start-up check asks for 50,000 on top. Peers are off, which saves a process; a test
+    that wants them says ``ENABLE_P2P="true"`` and gets them on loopback.
 
     Args:
         contracts: the keys of ``CUSTOM_CONTRACT_ADDRESSES``.
@@ -87,6 +90,9 @@ def node_settings(
         "RPC_ADDR": "127.0.0.1:0",
         "BLOCK_POLLING_INTERVAL": "200ms",
         "ETHEREUM_RPC_MAX_REQUESTS_PER_24_HR_UTC": "550000",
+        "ENABLE_P2P": "false",
+        "P2P_TCP_PORT": "0",
+        "P2P_LISTEN_ADDR": "127.0.0.1",
     } | more
 
 
@@ -257,6 +263,7 @@ class NodeProcess:
                 http=fields["http"],
                 peer_id=fields["peerID"],
                 pid=fields["pid"],
+                p2p=tuple(fields.get("p2p", ())),
             )
         except (ValueError, TypeError, KeyError, AssertionError) as exc:
             raise self._error(f"not a ready line: {line!r}") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from fondaco.api.subscriptions import Session
 from fondaco.chain.contracts import ChainContracts
 from fondaco.config import load
 from fondaco.errors import ConfigurationError, InvalidParameter
+from fondaco.p2p.absent import AbsentNetwork
 from fondaco.store import metadata
 from fondaco.store.database import Database, open_database
 from fondaco.testing.api import counting_bytes
@@ -46,7 +48,7 @@ class Node:
     def __init__(self, half: ZeroexHalf) -> None:
         self.half = half
         registry = Registry()
-        half.rpc.declare(registry)
+        half.declare(registry)
         ready = asyncio.Event()
         ready.set()
         self._dispatcher = Dispatcher(registry, limits=DEFAULT_LIMITS, ready=ready)
@@ -80,7 +82,8 @@ async def opened(
         client=fake_client(chain, clock, endpoint=endpoint or FakeEndpoint(chain)),
         database=database,
         clock=clock,
-        peer_id="16Uiu2HAm",
+        network=AbsentNetwork("16Uiu2HAm"),
+        chance=random.Random(1),
         zrx_asset_data=ZRX_ASSET,
     ) as half:
         yield Node(half)

@@ -19,10 +19,10 @@ from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.intake import MAX_RECEIVED
 from fondaco.zeroex.lifecycle import Rejected
 from fondaco.zeroex.order import ProtocolVersion, SignedOrder
-from fondaco.zeroex.order_filter import CustomSchema
 from fondaco.zeroex.rpc import MAX_PER_PAGE, MeshRpc
 from fondaco.zeroex.snapshots import Snapshots
 from fondaco.zeroex.stats import NodeStats
+from fondaco.zeroex.trading import Trading
 from support.chain_words import CONTRACTS
 from support.order_bench import OrderBench, orders
 
@@ -48,8 +48,7 @@ async def client(bench: OrderBench) -> AsyncIterator[Client]:
         watcher=bench.watcher,
         budget=ample_budget(bench.clock),
         clock=bench.clock,
-        contracts=CONTRACTS,
-        schema=CustomSchema(),
+        trading=Trading(CONTRACTS, "{}"),
         peer_id="16Uiu2HAm",
         max_expiration=lambda: bench.ceiling.current,
         feed=lambda: (bench.feed.subscriber_count, bench.feed.last),
@@ -222,12 +221,6 @@ async def test_an_order_is_explained(client: Client) -> None:
 async def test_only_a_hash_can_be_explained(client: Client, name: str) -> None:
     error = (await client.ask("mesh_explain", name))["error"]
     assert error["data"]["field"] == "orderHash"
-
-
-async def test_a_peer_is_refused_in_plain_words(client: Client) -> None:
-    error = (await client.ask("mesh_addPeer", "16Uiu2HAm", []))["error"]
-    assert error["code"] == -32000
-    assert "peer" in error["message"]
 
 
 async def test_events_live_and_from_the_log(client: Client) -> None:

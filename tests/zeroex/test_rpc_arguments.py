@@ -27,11 +27,11 @@ from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.intake import MAX_RECEIVED
 from fondaco.zeroex.lifecycle import Rejected
 from fondaco.zeroex.order import ProtocolVersion, SignedOrder
-from fondaco.zeroex.order_filter import CustomSchema
 from fondaco.zeroex.query import QUERY_LIMIT_MAX
 from fondaco.zeroex.rpc import ENCODED_INLINE, MAX_PER_PAGE, MeshRpc
 from fondaco.zeroex.snapshots import Snapshots
 from fondaco.zeroex.stats import NodeStats
+from fondaco.zeroex.trading import Trading
 from support.chain_words import CONTRACTS
 from support.order_bench import OrderBench, names, orders
 
@@ -59,8 +59,7 @@ class Words:
             watcher=bench.watcher,
             budget=ample_budget(bench.clock),
             clock=bench.clock,
-            contracts=CONTRACTS,
-            schema=CustomSchema("{}"),
+            trading=Trading(CONTRACTS, "{}"),
             peer_id="16Uiu2HAm",
             max_expiration=lambda: bench.ceiling.current,
             feed=lambda: (bench.feed.subscriber_count, bench.feed.last),
@@ -372,11 +371,6 @@ async def test_explain_of_what_is_no_hash(words: Words, text: str) -> None:
     assert error["code"] == -32000
     assert error["message"] == "orderHash: expected 0x and 64 hexadecimal digits"
     assert error["data"]["field"] == "orderHash"
-
-
-async def test_a_peer_needs_addresses(words: Words) -> None:
-    error = await words.error("mesh_addPeer", "16Uiu2HAm")
-    assert (error["code"], error["message"]) == (-32602, "missing value for required argument 1")
 
 
 # ---------------------------------------------------------------- subscriptions

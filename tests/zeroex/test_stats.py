@@ -11,9 +11,9 @@ from fondaco.chain.budget import RpcBudget
 from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
 from fondaco.testing.clock import FakeClock
-from fondaco.zeroex.order_filter import CustomSchema
 from fondaco.zeroex.peer_reports import PeerReport, SetDigest
 from fondaco.zeroex.stats import NO_BLOCK_HASH, NodeStats, PeerState
+from fondaco.zeroex.trading import Trading
 from support.chain_words import CONTRACTS
 
 V3_TOPIC = "/0x-orders/version/3/chain/1337/schema/e30="
@@ -53,8 +53,7 @@ def stats(
         watcher=given,
         budget=budget,
         clock=clock,
-        contracts=msgspec.structs.replace(contracts, chain_id=1337),
-        schema=CustomSchema(schema),
+        trading=Trading(msgspec.structs.replace(contracts, chain_id=1337), schema),
         peer_id="16Uiu2HAm",
         max_expiration=lambda: 2**256 - 1,
         feed=lambda: (3, 17),

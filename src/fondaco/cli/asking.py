@@ -48,8 +48,7 @@ def add_commands(app: typer.Typer) -> None:
     """Hang the commands of this module into *app*."""
     for command in (stats, orders, explain):
         app.command()(command)
-    # Not shown until the node connects to peers: it does not answer mesh_getPeers yet.
-    app.command(hidden=True)(peers)
+    app.command()(peers)
 
 
 def stats(node: Node = DEFAULT_NODE, token: Token = "", as_json: Json = False) -> None:

@@ -97,6 +97,7 @@ async def _demo(as_json: bool, rpc_addr: str) -> None:
                 "block_polling_interval": DEMO_POLLING_INTERVAL,
                 "data_dir": folder,
                 "rpc_addr": rpc_addr,
+                "enable_p2p": "false",
                 "verbosity": "warn",
             }
             config = load(None, {}, flags)
@@ -215,6 +216,7 @@ def _announce(ready: ReadyInfo, as_json: bool) -> None:
         _print_line(ready.to_json())
     else:
         print(f"JSON-RPC at {ready.rpc} (WebSocket) and {ready.http} (POST)")
+        print("peers at " + (" ".join(ready.p2p) or "nowhere: see the log for why"))
         _print_line(f"peer ID {ready.peer_id}, process {ready.pid}; stop with Ctrl-C")
 
 

@@ -24,6 +24,7 @@ from fondaco.api.subscriptions import TooManySubscriptions
 from fondaco.chain import limits as chain_limits
 from fondaco.documentation.tables import Constant, constants, first_sentence, table
 from fondaco.errors import InvalidParameter, NodeError, StorageError, Unavailable
+from fondaco.p2p.network import RequestFailed
 from fondaco.store import limits as store_limits
 from fondaco.zeroex import capacity, explain, housekeeping, query, rpc, snapshots
 from fondaco.zeroex import limits as zeroex_limits
@@ -31,7 +32,8 @@ from fondaco.zeroex.contract_events import PARAMETERS, EventKind
 from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.lifecycle import TRANSITIONS, Amount, Cell, Finding, Standing
 from fondaco.zeroex.peer_reports import PeerReport, SetDigest, SetReport
-from fondaco.zeroex.rpc import MeshRpc, PeersUnavailable
+from fondaco.zeroex.peer_rpc import PeerRpc
+from fondaco.zeroex.rpc import MeshRpc
 from fondaco.zeroex.snapshots import UnknownSnapshot
 from fondaco.zeroex.stats import LatestBlock, Stats
 
@@ -60,6 +62,14 @@ def registry() -> Registry:
         stats=nothing,
         feed=nothing,
         clock=nothing,
+    ).declare(declared)
+    PeerRpc(
+        network=nothing,
+        reports=nothing,
+        trading=nothing,
+        gossip=nothing,
+        sync=nothing,
+        database=nothing,
     ).declare(declared)
     declared.add(*built_in_methods(declared, version=""))
     return declared
@@ -104,7 +114,7 @@ _ERRORS: tuple[type[NodeError], ...] = (
     UnknownSnapshot,
     EventsGone,
     TooManySubscriptions,
-    PeersUnavailable,
+    RequestFailed,
     NotReady,
     Unavailable,
     StorageError,

@@ -4,6 +4,7 @@ Parts                     what the node needs to run it: rpc to declare, tasks t
   service <- assessor, admission <- ledger, index
   watcher <- blocks, index, assessor, ledger
   feed    <- ledger's events
+  sharing <- network, service, ledger's events
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 import msgspec
 import sqlalchemy as sa
 
+from fondaco.api.declarations import Registry
 from fondaco.api.feed import EventFeed
 from fondaco.chain.blocks import BlockWatcher
 from fondaco.chain.contracts import ChainContracts
@@ -27,6 +29,7 @@ from fondaco.chain.reader import ChainReader
 from fondaco.chain.rpc import EthereumClient
 from fondaco.clock import Clock
 from fondaco.config import Config
+from fondaco.p2p.network import Network
 from fondaco.store import blocks as stored_blocks
 from fondaco.store import metadata
 from fondaco.store.database import Database
@@ -39,11 +42,14 @@ from fondaco.zeroex.housekeeping import Housekeeping
 from fondaco.zeroex.ledger import Ledger
 from fondaco.zeroex.limits import STRANGERS_QUESTIONS_AT_ONCE, STRANGERS_QUESTIONS_PER_HOUR
 from fondaco.zeroex.order import ProtocolVersion
-from fondaco.zeroex.order_filter import CustomSchema
+from fondaco.zeroex.peer_rpc import stored_filters
 from fondaco.zeroex.rpc import MeshRpc
 from fondaco.zeroex.service import OrderService
+from fondaco.zeroex.sharing import Sharing, make_sharing, new_memory
 from fondaco.zeroex.snapshots import Snapshots
 from fondaco.zeroex.stats import NodeStats
+from fondaco.zeroex.sync_schedule import Chance
+from fondaco.zeroex.trading import Trading
 from fondaco.zeroex.validator import Policy
 from fondaco.zeroex.watch_index import WatchIndex
 from fondaco.zeroex.watcher import OrderWatcher
@@ -56,7 +62,13 @@ class ZeroexHalf:
     rpc: MeshRpc
     watcher: OrderWatcher
     housekeeping: Housekeeping
+    sharing: Sharing
     database: Database
+
+    def declare(self, registry: Registry) -> None:
+        """Offer every method and subscription."""
+        self.rpc.declare(registry)
+        self.sharing.rpc.declare(registry)
 
     async def watch(self) -> None:
         """Follow the chain from where an earlier run stopped, until cancelled."""
@@ -106,28 +118,32 @@ async def open_zeroex(
     client: EthereumClient,
     database: Database,
     clock: Clock,
-    peer_id: str,
+    network: Network,
+    chance: Chance,
     zrx_asset_data: bytes,
 ) -> AsyncIterator[ZeroexHalf]:
     """Make the parts and load what is stored; nothing runs yet."""
     book = await _open_book(config, database, clock, WatchIndex(contracts, zrx_asset_data))
     watch = _watch(config, book, client, clock, contracts, zrx_asset_data)
-    schema = CustomSchema(config.custom_order_filter)
-    snapshots = Snapshots(database, clock, new_id=lambda: str(uuid.uuid4()))
+    memory = new_memory(clock, lambda: head.number if (head := watch.head) else 0)
+    book.ledger.tell(memory.take)
+    trading = Trading(contracts, config.custom_order_filter, await database.read(stored_filters))
+    snapshots = Snapshots(database, clock, new_id=_new_id)
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="orders") as threads:
-        service = _service(book, watch, clock, Policy(contracts=contracts), schema, threads)
-        stats = NodeStats(
-            book=book.index,
-            blocks=watch,
-            watcher=watch.watcher,
-            budget=client.budget,
+        service = _service(book, watch, clock, Policy(contracts=contracts), trading, threads)
+        sharing = make_sharing(
+            config,
+            network=network,
+            database=database,
+            ledger=book.ledger,
+            service=service,
+            memory=memory,
+            trading=trading,
             clock=clock,
-            contracts=contracts,
-            schema=schema,
-            peer_id=peer_id,
-            max_expiration=lambda: book.ceiling.current,
-            feed=lambda: (book.feed.subscriber_count, book.feed.last),
+            chance=chance,
+            new_id=_new_id,
         )
+        stats = _stats(book, watch, client, clock, sharing, network.peer_id)
         housekeeping = Housekeeping(
             clock=clock,
             database=database,
@@ -148,7 +164,7 @@ async def open_zeroex(
             clock=clock,
         )
         try:
-            yield ZeroexHalf(rpc, watch.watcher, housekeeping, database)
+            yield ZeroexHalf(rpc, watch.watcher, housekeeping, sharing, database)
         finally:
             await snapshots.close()
 
@@ -206,12 +222,11 @@ def _service(
     watch: _Watch,
     clock: Clock,
     base: Policy,
-    schema: CustomSchema,
+    trading: Trading,
     threads: Executor,
 ) -> OrderService:
-    """Return the way in for orders. What it takes is *base*, *schema* and the ceiling of now."""
-    custom = None if schema.is_default else schema
-    policy = msgspec.structs.replace(base, custom_schema=custom)
+    """Return the way in for orders. What it takes is *base*, and of now the filters joined
+    and the ceiling."""
     allowance = Allowance(
         STRANGERS_QUESTIONS_PER_HOUR, STRANGERS_QUESTIONS_AT_ONCE, clock.monotonic()
     )
@@ -221,13 +236,41 @@ def _service(
         admission=book.admission,
         pending=book.index,
         look_again=watch.watcher.look_again,
-        policy=lambda: msgspec.structs.replace(policy, max_expiration=book.ceiling.current),
+        policy=lambda: msgspec.structs.replace(
+            base, custom_schema=trading.schema, max_expiration=book.ceiling.current
+        ),
         progress=watch.watcher,
         may_ask=lambda: allowance.take(clock.monotonic()),
         threads=threads,
         clock=clock,
         default_version=ProtocolVersion.V3 if base.contracts.v3 else ProtocolVersion.V2,
     )
+
+
+def _stats(
+    book: _Book,
+    watch: _Watch,
+    client: EthereumClient,
+    clock: Clock,
+    sharing: Sharing,
+    peer_id: str,
+) -> NodeStats:
+    return NodeStats(
+        book=book.index,
+        blocks=watch,
+        watcher=watch.watcher,
+        budget=client.budget,
+        clock=clock,
+        trading=sharing.trading,
+        peer_id=peer_id,
+        max_expiration=lambda: book.ceiling.current,
+        feed=lambda: (book.feed.subscriber_count, book.feed.last),
+        peers=sharing.reports,
+    )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 def _fill_index(index: WatchIndex, connection: sa.Connection) -> None:

@@ -127,7 +127,10 @@ class OrderGossip:
         memory: Memory,
         trading: Trading,
         clock: Clock,
+        is_on: bool = True,
     ) -> None:
+        """Without *is_on* nothing is published and no topic is listened to."""
+        self._is_on = is_on
         self._network = network
         self._service = service
         self._memory = memory
@@ -142,6 +145,8 @@ class OrderGossip:
 
     def take(self, events: Sequence[ToldEvent]) -> None:
         """Publish what clients have added (a ``ledger.Tell``)."""
+        if not self._is_on:
+            return
         now = self._clock.monotonic()
         for event in events:
             if event.end_state == EndState.ADDED.value and event.reason == _LOCAL:
@@ -160,7 +165,7 @@ class OrderGossip:
 
     async def follow_filters(self) -> None:
         """Listen to the topics of the filters joined now, and to no others."""
-        wanted = self._trading.channels()
+        wanted = self._trading.channels() if self._is_on else {}
         for topic in self._channels.keys() - wanted.keys():
             await self._network.unsubscribe(topic)
         for topic in wanted.keys() - self._channels.keys():

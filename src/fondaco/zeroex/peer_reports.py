@@ -50,6 +50,8 @@ class PeerReport(msgspec.Struct, frozen=True, kw_only=True):
     """``inbound`` or ``outbound``."""
     agent: str
     connectedSince: str
+    topics: Sequence[str]
+    """What it listens to: gossip reaches it on these."""
     score: float
     state: str
     """The worst of its sets': ``unknown`` before ``differs`` before ``agrees``."""
@@ -126,6 +128,7 @@ class PeerReports:
             direction="outbound" if peer.is_outbound else "inbound",
             agent=peer.agent,
             connectedSince=rfc3339(peer.since_ns),
+            topics=peer.topics,
             score=round(peer.score, 3),
             state=state.value,
             since=rfc3339(peer.since_ns) if since is None else self._time(since),

@@ -119,7 +119,7 @@ class PeerRpc:
             name="filter",
             type=str | dict[str, Any],
             schema={"type": ["object", "string"]},
-            summary="a JSON schema (draft 7, without $ref), as an object or as text",
+            summary="a JSON schema (draft 7, without references), as an object or as text",
         )
         return (
             Method(

@@ -18,7 +18,7 @@ from fondaco.api.declarations import ErrorCase, Method, Param, Registry, Result,
 from fondaco.api.feed import EventFeed, FeedStream
 from fondaco.api.subscriptions import Heartbeat, Session
 from fondaco.clock import Clock, rfc3339
-from fondaco.errors import InvalidParameter, NodeError
+from fondaco.errors import InvalidParameter
 from fondaco.jsonrpc import InvalidParams, ServerError
 from fondaco.store.database import Database
 from fondaco.zeroex import search
@@ -42,12 +42,6 @@ MAX_PER_PAGE = 10_000
 """Orders on one page of ``mesh_getOrders``: 15 MB of JSON. Mesh had no limit."""
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
-
-
-class PeersUnavailable(NodeError):
-    """The node has no peer-to-peer part."""
-
-    code = "PeersUnavailable"
 
 
 class AddOptions(msgspec.Struct, frozen=True):
@@ -160,16 +154,6 @@ class MeshRpc:
                 result=Result(type=Explanation),
                 summary="What happened to an order, or why it is not here.",
             ),
-            Method(
-                name="mesh_addPeer",
-                handler=self.add_peer,
-                params=(
-                    Param(name="peerID", type=str),
-                    Param(name="multiaddrs", type=list[str]),
-                ),
-                result=Result(schema={"type": "null"}),
-                summary="Connect to a peer.",
-            ),
         )
 
     def _subscriptions(self) -> tuple[Subscription, ...]:
@@ -265,13 +249,6 @@ class MeshRpc:
             raise InvalidParameter("orderHash", "0x and 64 hexadecimal digits")
         wanted = OrderHash(bytes.fromhex(order_hash[2:]))
         return await self._database.read(lambda connection: explain(connection, wanted))
-
-    async def add_peer(self, session: Session, peer_id: str, multiaddrs: list[str]) -> None:
-        """``mesh_addPeer``: refused for as long as the node has no peers at all."""
-        raise PeersUnavailable(
-            "this node does not connect to peers: its peer-to-peer part is not there yet; "
-            "orders reach it through mesh_addOrders"
-        )
 
     async def subscribe_heartbeat(self, session: Session) -> Heartbeat:
         """``mesh_subscribe ["heartbeat"]``."""

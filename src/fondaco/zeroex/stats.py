@@ -12,12 +12,10 @@ from typing import Protocol
 import msgspec
 
 from fondaco.chain.budget import RpcBudget
-from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
 from fondaco.clock import Clock, rfc3339
-from fondaco.zeroex.order import ProtocolVersion
-from fondaco.zeroex.order_filter import CustomSchema, pubsub_topic, rendezvous_points
 from fondaco.zeroex.peer_reports import PeerReport, SetDigest
+from fondaco.zeroex.trading import Trading
 
 NO_BLOCK_HASH = "0x" + "00" * 32
 
@@ -126,8 +124,7 @@ class NodeStats:
         watcher: WatchState,
         budget: RpcBudget,
         clock: Clock,
-        contracts: ChainContracts,
-        schema: CustomSchema,
+        trading: Trading,
         peer_id: str,
         max_expiration: Callable[[], int],
         feed: Callable[[], tuple[int, int]],
@@ -141,25 +138,12 @@ class NodeStats:
         self._watcher = watcher
         self._budget = budget
         self._clock = clock
-        self._chain_id = contracts.chain_id
+        self._trading = trading
         self._peer_id = peer_id
         self._max_expiration = max_expiration
         self._feed = feed
         # Asked once: it reads the installed package's files.
         self._version = version("fondaco")
-        # v3 first: with both versions on, the single-valued fields are v3's.
-        versions = [
-            served
-            for served, deployment in (
-                (ProtocolVersion.V3, contracts.v3),
-                (ProtocolVersion.V2, contracts.v2),
-            )
-            if deployment is not None
-        ]
-        self._topics = [pubsub_topic(v, self._chain_id, schema) for v in versions]
-        self._rendezvous = [
-            point for v in versions for point in rendezvous_points(v, self._chain_id, schema)
-        ]
 
     def get(self) -> Stats:
         """Return the statistics of this moment."""
@@ -167,15 +151,17 @@ class NodeStats:
         budget = self._budget.snapshot(self._clock.now_ns())
         head = self._blocks.head
         subscribers, last_sequence = self._feed()
+        # v3 first: with both versions on, the single-valued fields are v3's.
+        topics, rendezvous = list(self._trading.channels()), self._trading.rendezvous()
         return Stats(
             version=self._version,
-            pubSubTopic=self._topics[0],
-            rendervous=self._rendezvous[0],
-            rendezvous=self._rendezvous[0],
-            secondaryRendezvous=self._rendezvous[1:],
-            pubSubTopics=self._topics,
+            pubSubTopic=topics[0],
+            rendervous=rendezvous[0],
+            rendezvous=rendezvous[0],
+            secondaryRendezvous=rendezvous[1:],
+            pubSubTopics=topics,
             peerID=self._peer_id,
-            ethereumChainID=self._chain_id,
+            ethereumChainID=self._trading.chain_id,
             latestBlock=(
                 LatestBlock()
                 if head is None

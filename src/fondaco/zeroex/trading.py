@@ -22,7 +22,12 @@ from fondaco.errors import InvalidParameter
 from fondaco.zeroex.gossip_wire import Topics
 from fondaco.zeroex.limits import MAX_FILTER_SIZE, MAX_FILTERS
 from fondaco.zeroex.order import Address, ProtocolVersion
-from fondaco.zeroex.order_filter import DEFAULT_SCHEMA, CustomSchema, pubsub_topic
+from fondaco.zeroex.order_filter import (
+    DEFAULT_SCHEMA,
+    CustomSchema,
+    pubsub_topic,
+    rendezvous_points,
+)
 from fondaco.zeroex.scopes import Scope, compiled, scope_of
 from fondaco.zeroex.sync_wire import Compare, Offer, Terms
 
@@ -127,6 +132,16 @@ class Trading:
                     topic=topic, version=version, schema=schema if known else None
                 )
         return channels
+
+    def rendezvous(self) -> list[str]:
+        """Return the names under which nodes with these filters meet, ours first."""
+        points = [
+            point
+            for version in self.exchanges
+            for text in self._filters
+            for point in rendezvous_points(version, self.chain_id, compiled(text))
+        ]
+        return list(dict.fromkeys(points))
 
     def topics_of(self, body: bytes, version: ProtocolVersion) -> Topics:
         """Return the topics on which the order spelled *body* is published."""

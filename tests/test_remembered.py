@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fondaco import node
+from fondaco import remembered
 from fondaco.chain.budget import BudgetSnapshot, RpcBudget
 from fondaco.store import metadata
 from fondaco.testing.clock import FakeClock
@@ -30,7 +30,7 @@ async def database(tmp_path: Path) -> AsyncIterator[FragileDatabase]:
 async def kept(
     budget: RpcBudget, database: FragileDatabase, clock: FakeClock
 ) -> AsyncIterator[None]:
-    keeping = asyncio.create_task(node._keep_budget(budget, database, clock))
+    keeping = asyncio.create_task(remembered.keep_budget(budget, database, clock))
     await clock.until_sleeping()
     yield
     assert not keeping.done()
@@ -40,7 +40,7 @@ async def kept(
 
 
 async def sent(database: FragileDatabase) -> int | None:
-    text = await database.read(lambda connection: metadata.get(connection, node.BUDGET_KEY))
+    text = await database.read(lambda connection: metadata.get(connection, remembered.BUDGET_KEY))
     return None if text is None else msgspec.json.decode(text, type=BudgetSnapshot).sent_today
 
 
@@ -54,7 +54,7 @@ async def test_it_is_written_every_minute_and_at_the_end(database: FragileDataba
     async with kept(budget, database, clock):
         spend(budget, clock)
         assert await sent(database) is None
-        await clock.advance(node.BUDGET_INTERVAL)
+        await clock.advance(remembered.INTERVAL)
         await until(lambda: database.writes == 1)
         await clock.until_sleeping()
         assert await sent(database) == 1
@@ -70,13 +70,13 @@ async def test_a_full_disk_is_no_reason_to_stop(
     with caplog.at_level(logging.WARNING, logger="fondaco.node"):
         async with kept(budget, database, clock):
             database.is_full = True
-            await clock.advance(node.BUDGET_INTERVAL)
+            await clock.advance(remembered.INTERVAL)
             await until(lambda: database.writes == 1)
             await clock.until_sleeping()
-            assert "the RPC budget is not saved" in caplog.text
+            assert "ethereum.budget is not saved" in caplog.text
             database.is_full = False
             spend(budget, clock)
-            await clock.advance(node.BUDGET_INTERVAL)
+            await clock.advance(remembered.INTERVAL)
             await until(lambda: database.writes == 2)
             await clock.until_sleeping()
             assert await sent(database) == 1
