@@ -150,4 +150,4 @@ async def test_a_port_that_is_taken_is_told(open_node: OpenNode) -> None:
         with pytest.raises(ExceptionGroup) as caught:
             async with open_node("bob", P2P_TCP_PORT=port):
                 pass  # pragma: no cover - it must not start
-        assert "P2P_TCP_PORT" in str(caught.value.exceptions[0])
+        assert "p2p_tcp_port: cannot listen" in str(caught.value.exceptions[0])

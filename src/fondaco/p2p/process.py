@@ -219,6 +219,8 @@ class Child:
 
     def peer_identified(self, peer: Peer) -> None:
         self._show_peer(peer)
+        # At once: a node that ends right now knows its peers at the next start all the same.
+        self._tell_seen()
 
     def peer_left(self, peer: Peer) -> None:
         if self._shown.pop(peer.raw, None) is not None:
@@ -238,12 +240,15 @@ class Child:
             self._shown[peer.raw] = state
             self._end.put(state)
 
+    def _tell_seen(self) -> None:
+        if rows := self._discovery.take_seen():
+            self._end.put(link.Seen(rows))
+
     async def _show(self) -> None:
         while True:
             for peer in list(self._peers.table.values()):
                 self._show_peer(peer)
-            if rows := self._discovery.take_seen():
-                await self._end.send(link.Seen(rows))
+            self._tell_seen()
             await self._end.send(link.Counters(self._count()))
             await trio.sleep(self._start.tuning.stats_interval)
 
@@ -317,10 +322,11 @@ async def run(descriptor: int) -> None:
 
 def _quieten_library(verbosity: int) -> None:
     """Hear the library at verbosity 6 only: it calls every stranger's mistake an error."""
-    library = logging.getLogger("libp2p")
-    library.handlers.clear()
-    library.propagate = True
-    library.setLevel(logging.NOTSET if verbosity >= 6 else logging.CRITICAL)
+    for name in ("libp2p", "multiaddr"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(logging.NOTSET if verbosity >= 6 else logging.CRITICAL)
 
 
 async def _until_closed(end: LinkEnd, scope: trio.CancelScope) -> None:
