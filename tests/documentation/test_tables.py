@@ -10,9 +10,13 @@ from fondaco.documentation.tables import (
     Constant,
     constants,
     first_sentence,
+    limits_table,
     one_line,
+    sections,
+    shown,
     table,
 )
+from fondaco.p2p import limits as p2p_limits
 from fondaco.store import limits
 
 
@@ -51,6 +55,24 @@ def test_constants_of_a_module() -> None:
     # A value that is computed is shown as it is.
     assert found["WAL_BYTES_KEPT"] == limits.WAL_PAGES_MAX * limits.PAGE_BYTES
     assert len(found) == len([name for name in vars(limits) if name.isupper()])
+
+
+def test_constants_under_the_titles_of_their_module() -> None:
+    found = sections(p2p_limits)
+    assert list(found)[:2] == ["gossip: one RPC", "gossip: one peer"]
+    assert found["gossip: one RPC"][0].name == "MAX_RPC_SIZE"
+    assert [one for listed in found.values() for one in listed] == constants(p2p_limits)
+    # Without titles everything stands under none.
+    assert sections(limits) == {"": constants(limits)}
+
+
+def test_values_as_people_write_them() -> None:
+    values = [1_000, 0.5, 2**63 - 1, (1, 2_000), {2: 8_192, 3: 16_000}, "text"]
+    assert [shown(value) for value in values] == [
+        *("1,000", "0.5", "2^63 - 1", "1, 2,000", "v2: 8,192, v3: 16,000", "text")
+    ]
+    constant = Constant(name="MOST", value=2_000, text="Bytes.")
+    assert limits_table([constant]).splitlines()[2] == "| `MOST` | 2,000 | Bytes. |"
 
 
 def test_sentences() -> None:

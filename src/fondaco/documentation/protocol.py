@@ -22,7 +22,7 @@ from fondaco.api.http import CONTENT_TYPES, RESERVED
 from fondaco.api.openrpc import built_in_methods, markdown
 from fondaco.api.subscriptions import TooManySubscriptions
 from fondaco.chain import limits as chain_limits
-from fondaco.documentation.tables import Constant, constants, first_sentence, table
+from fondaco.documentation.tables import constants, first_sentence, limits_table, table
 from fondaco.errors import InvalidParameter, NodeError, StorageError, Unavailable
 from fondaco.p2p.network import RequestFailed
 from fondaco.store import limits as store_limits
@@ -243,25 +243,6 @@ def _sorts() -> str:
 # ---------------------------------------------------------------- limits
 
 
-def _limits_of(found: list[Constant], only: tuple[str, ...] = ()) -> str:
-    rows = [
-        (f"`{constant.name}`", _shown(constant.value), constant.text)
-        for constant in found
-        if not only or constant.name in only
-    ]
-    return table(("limit", "value", "unit and reason"), rows)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"v{key}: {_shown(each)}" for key, each in value.items())
-    if isinstance(value, tuple):
-        return ", ".join(map(_shown, value))
-    if isinstance(value, int) and value >= 2**62:
-        return f"2^{value.bit_length()} - 1"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
-
-
 def _zeroex_limits() -> str:
     asked = constants(query) + constants(rpc) + constants(snapshots)
     asked += constants(capacity) + constants(housekeeping)
@@ -272,7 +253,7 @@ def _zeroex_limits() -> str:
     }
     chosen = [constant for constant in asked if constant.name in names]
     assert {constant.name for constant in chosen} == names
-    return _limits_of(constants(zeroex_limits) + chosen)
+    return limits_table(constants(zeroex_limits) + chosen)
 
 
 _TABLES: dict[str, Callable[[], str]] = {
@@ -289,9 +270,9 @@ _TABLES: dict[str, Callable[[], str]] = {
     "explanations": _explanations,
     "filter_fields": _filter_fields,
     "sorts": _sorts,
-    "api_limits": lambda: _limits_of(constants(api_limits.Limits)),
+    "api_limits": lambda: limits_table(constants(api_limits.Limits)),
     "zeroex_limits": _zeroex_limits,
-    "chain_limits": lambda: _limits_of(constants(chain_limits)),
-    "store_limits": lambda: _limits_of(constants(store_limits)),
+    "chain_limits": lambda: limits_table(constants(chain_limits)),
+    "store_limits": lambda: limits_table(constants(store_limits)),
 }
 """What stands for a placeholder of the template."""
