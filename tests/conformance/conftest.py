@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from conformance.book import Book
-from conformance.mesh_client import CLIENTS, MeshClient, install, open_client
+from conformance.mesh_client import CLIENTS, KIND, MeshClient, open_client
 from fondaco.zeroex.order import ProtocolVersion
 from support.market import Market
 from support.node_process import NodeProcess, node_settings, running_node
+from support.npm import install
 
 SPOKEN = {"6.0.1-beta": ProtocolVersion.V2, "9.4.2": ProtocolVersion.V3}
 """The protocol of the orders that each client was made for."""
@@ -49,7 +50,7 @@ def books(market: Market) -> dict[str, Book]:
 @pytest.fixture(scope="session")
 def installations() -> dict[str, Path]:
     """Where each published client is installed."""
-    return {name: install(project) for name, project in CLIENTS.items()}
+    return {name: install(project, KIND) for name, project in CLIENTS.items()}
 
 
 @pytest.fixture(params=list(CLIENTS))

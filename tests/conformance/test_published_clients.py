@@ -14,13 +14,13 @@ from conformance.book import Book
 from conformance.mesh_client import (
     BIG_FIELDS,
     BigNumber,
-    ClientError,
     MeshClient,
     as_user,
     as_wire,
     open_client,
 )
 from conformance.wire import open_wire
+from support.driven import ProgramError
 from support.node_process import NodeProcess
 
 pytestmark = pytest.mark.chain
@@ -147,7 +147,7 @@ async def test_get_orders_page_by_page(client: MeshClient, book: Book) -> None:
 
 
 async def test_an_error_reaches_the_user(client: MeshClient) -> None:
-    with pytest.raises(ClientError, match=r"Node error: .*perPage cannot be zero"):
+    with pytest.raises(ProgramError, match=r"Node error: .*perPage cannot be zero"):
         await client.call("getOrdersAsync", 0)
 
 
@@ -163,7 +163,7 @@ async def test_get_orders_for_page_keeps_its_snapshot(client: MeshClient, book: 
     assert found == sorted(book.hash(order) for order in orders)
     assert second["snapshotID"] == end["snapshotID"] == first["snapshotID"]
     assert second["snapshotTimestamp"] == end["snapshotTimestamp"] == first["snapshotTimestamp"]
-    with pytest.raises(ClientError, match="No snapshot found with id: unknown"):
+    with pytest.raises(ProgramError, match="No snapshot found with id: unknown"):
         await client.call("getOrdersForPageAsync", 0, 2, "unknown")
 
 
@@ -218,7 +218,7 @@ async def test_after_unsubscribe_nothing_comes(client: MeshClient, book: Book) -
     assert event["orderHash"] == book.hash(after)
     told = [note["subscription"] for note in client.seen if note["event"] == "orders"]
     assert told.count(ended) == 1
-    with pytest.raises(ClientError, match="subscription not found"):
+    with pytest.raises(ProgramError, match="subscription not found"):
         await client.call("unsubscribeAsync", ended)
 
 
@@ -247,7 +247,7 @@ async def test_destroy_ends_it_cleanly(client: MeshClient, node: NodeProcess, bo
     ]
     async with open_wire(node.ready.rpc) as wire:
         assert await wire.call("rpc_modules")
-    with pytest.raises(ClientError, match="not open"):
+    with pytest.raises(ProgramError, match="not open"):
         await client.call("getStatsAsync")
 
 
