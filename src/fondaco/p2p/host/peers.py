@@ -279,6 +279,7 @@ class Peers(BasicHost):
             with trio.move_on_after(self._tuning.ping_timeout) as scope:
                 try:
                     await self._ping(connection)
+                    self.swarm.counts["pings-answered"] += 1
                 except NotSpoken:
                     return  # nothing to find out by
                 except (NotConnected, StreamEnded, MalformedFrame):
