@@ -58,10 +58,9 @@ def open_node(market: Market, tmp_path: Path) -> OpenNode:
             contracts=chain.contracts,
             ENABLE_P2P="true",
             ENABLE_ETHEREUM_RPC_RATE_LIMITING="false",
-            **more,
         )
         async with (
-            node_in_process(settings, data_dir=tmp_path / name) as info,
+            node_in_process(settings | more, data_dir=tmp_path / name) as info,
             open_socket(info.rpc) as client,
         ):
             yield Node(info, client)
