@@ -85,6 +85,18 @@ class JsHost:
         )
         return [(note["from"], base64.b64decode(note["data"])) for note in notes]
 
+    async def message_with(self, topic: str, content: bytes) -> tuple[str, bytes]:
+        """Return author and whole of the first message on *topic* that has *content* in it."""
+        note = await self._process.next(
+            lambda note: (
+                self._is_ours(note, "message")
+                and note["topic"] == topic
+                and content in base64.b64decode(note["data"])
+            ),
+            what=f"a message on {topic} with {content!r}",
+        )
+        return note["from"], base64.b64decode(note["data"])
+
     def received(self, topic: str) -> list[bytes]:
         """Return the content of the messages that have come on *topic* by now."""
         return [

@@ -14,7 +14,7 @@ export const RECONCILE = '/fondaco/reconcile/1';
 export const ORDERS = '/fondaco/orders/1';
 
 const FRAME_SIZE = 256 * 1024;
-const ASKED_AT_ONCE = 1000;
+const ASKED_AT_ONCE = 500; // more is taken for a breach of the protocol
 
 // One stream as whole messages.
 class Messages {
