@@ -115,7 +115,7 @@ class RefusedOrders:
                 return
             holder = peer
         before = self._orders.pop((order_hash, holder), None)
-        first = _first_seconds(code, verdict)
+        first = first_seconds(code, verdict)
         seconds = first if before is None else min(LONGEST, max(first, 2 * before.seconds))
         after_block = block if first == BY_CHAIN else -1
         self._orders[order_hash, holder] = _Refused(code, now + seconds, after_block, seconds)
@@ -137,7 +137,9 @@ class RefusedOrders:
         return refused is not None and (now < refused.until or block <= refused.after_block)
 
 
-def _first_seconds(code: str, verdict: Verdict) -> float:
+def first_seconds(code: str, verdict: Verdict) -> float:
+    """Return the seconds for which a first refusal by *code* holds; BY_CHAIN asks for a newer
+    block besides."""
     seconds = _SECONDS.get(_CODES.get(code, RejectionCode.INTERNAL_ERROR))
     if seconds is not None:
         return seconds
