@@ -77,8 +77,7 @@ class Child:
         patience = limits.START_PATIENCE
         while True:
             try:
-                async with asyncio.timeout(patience):
-                    data = await self._reader.read(READ_SIZE)
+                data = await self._hear(patience)
             except ConnectionError:
                 return
             if not data:
@@ -86,6 +85,19 @@ class Child:
             if frames := decoder.feed(data):
                 patience = self._silence
                 yield frames
+
+    async def _hear(self, patience: float) -> bytes:
+        """Return what the child sends next; ``b""`` at its end.
+
+        Raises:
+            TimeoutError: it was silent for *patience* seconds, and then for a moment more.
+                If it was this process that stood still, the child is heard in that moment.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                return await self._reader.read(READ_SIZE)
+        async with asyncio.timeout(min(patience, limits.LAST_PATIENCE)):
+            return await self._reader.read(READ_SIZE)
 
     async def stop(self) -> None:
         """Close the link and wait for the process to end; kill it where it does not."""

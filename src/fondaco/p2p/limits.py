@@ -382,8 +382,11 @@ CIRCUIT_BYTES = 256 * 1024 * 1024
 START_PATIENCE = 60.0
 """Seconds a child may take to import the library and listen: 3 on an idle machine."""
 
-SILENCE_PATIENCE = 20.0
-"""Seconds without a word of the child, which speaks every second, until it is killed."""
+SILENCE_PATIENCE = 15.0
+"""Seconds without a word of the child, which speaks every second, until it is suspect."""
+
+LAST_PATIENCE = 5.0
+"""Seconds more until it is killed: they may all have passed at once for the main process."""
 
 MAX_PEER_EVENTS = 1_000
 """Peers joining and leaving that wait to be read by one reader; the oldest go first."""
