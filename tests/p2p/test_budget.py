@@ -9,6 +9,7 @@ import pytest
 from fondaco.errors import Verdict
 from fondaco.p2p import limits
 from fondaco.p2p.budget import (
+    RELAYED,
     BudgetExceeded,
     Connections,
     Streams,
@@ -128,6 +129,17 @@ def test_attempts_of_one_address_are_counted_and_of_this_machine_not() -> None:
     connections.attempt("203.0.113.8", 0.0)
     connections.attempt("127.0.0.1", 0.0)
     connections.attempt("203.0.113.7", 1.0)
+
+
+def test_what_comes_through_one_relay_is_counted_together() -> None:
+    connections = Connections()
+    for number in range(limits.MAX_CONNECTIONS_PER_RELAY):
+        connections.open(bytes([number]), f"{RELAYED}r")
+    with pytest.raises(BudgetExceeded, match="per relay"):
+        connections.open(b"one more", f"{RELAYED}r")
+    connections.open(b"one more", f"{RELAYED}another")
+    connections.close(b"\x00", f"{RELAYED}r")
+    connections.open(b"again", f"{RELAYED}r")
 
 
 def test_addresses_are_not_remembered_for_ever() -> None:

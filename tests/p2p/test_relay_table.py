@@ -110,9 +110,7 @@ def test_the_counts_are_those_of_a_list() -> None:
             open_ones -= Counter([gone])
         else:
             from_one = sum(n for pair, n in open_ones.items() if pair[0] == one)
-            is_open = (
-                other in held and one != other and open_ones.total() < 8 and from_one < 4
-            )
+            is_open = other in held and one != other and open_ones.total() < 8 and from_one < 4
             if is_open:
                 table.open_circuit(one, other, now)
                 open_ones[one, other] += 1

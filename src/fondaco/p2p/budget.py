@@ -17,6 +17,9 @@ from fondaco.p2p import limits
 
 _Key = TypeVar("_Key", bytes, str)
 
+RELAYED = "relay "
+"""What stands before a relay's peer ID in place of an IP address, where there is one between."""
+
 
 class BudgetExceeded(PeerError):
     """A stranger asks for more than its share. No offence: many may share an address."""
@@ -133,8 +136,7 @@ class Connections:
             raise BudgetExceeded("connections", self._most)
         if group is None:
             return
-        if self._addresses[group] >= self._per_address:
-            raise BudgetExceeded("connections per address", self._per_address)
+        self._check_group(group)
         bucket = self._attempts.pop(group, None) or TokenBucket(
             limits.ADDRESS_ATTEMPTS_PER_SECOND, limits.ADDRESS_ATTEMPTS_BURST, now
         )
@@ -156,8 +158,7 @@ class Connections:
         if self._peers[peer] >= self._per_peer:
             raise BudgetExceeded("connections per peer", self._per_peer)
         if group is not None:
-            if self._addresses[group] >= self._per_address:
-                raise BudgetExceeded("connections per address", self._per_address)
+            self._check_group(group)
             self._addresses[group] += 1
         self._peers[peer] += 1
 
@@ -167,6 +168,13 @@ class Connections:
         group = address_group(address)
         if group is not None:
             _count_down(self._addresses, group)
+
+    def _check_group(self, group: str) -> None:
+        if group.startswith(RELAYED):
+            if self._addresses[group] >= limits.MAX_CONNECTIONS_PER_RELAY:
+                raise BudgetExceeded("connections per relay", limits.MAX_CONNECTIONS_PER_RELAY)
+        elif self._addresses[group] >= self._per_address:
+            raise BudgetExceeded("connections per address", self._per_address)
 
 
 class Streams:
@@ -199,10 +207,13 @@ class Streams:
 
 
 def address_group(address: str) -> str | None:
-    """Return what one subscriber is known by: an IPv4 address, or the /64 of an IPv6 one.
+    """Return what one subscriber is known by: an IPv4 address, the /64 of an IPv6 one, or the
+    relay it comes through.
 
-    None where there is nothing to count: this machine itself, and no IP address (a relay).
+    None where there is nothing to count: this machine itself, and what is none of these.
     """
+    if address.startswith(RELAYED):
+        return address
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -81,6 +81,12 @@ class LengthFraming:
         del self._buffer[:end]
         return payload
 
+    def take_rest(self) -> bytes:
+        """Return what came behind the last message, where the stream goes on without them."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
 
 class LineFraming:
     """Bytes up to a newline, which is not part of the message. Blank lines do not count."""

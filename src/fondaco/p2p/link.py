@@ -42,6 +42,17 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = limits.MAX_CONNECTIONS
     wanted_connections: int = limits.WANTED_CONNECTIONS
     first_ban: float = limits.FIRST_BAN
+    circuit_seconds: float = limits.CIRCUIT_SECONDS
+    circuit_bytes: int = limits.CIRCUIT_BYTES
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done, beyond listening, so that peers can reach each other."""
+
+    relays: tuple[str, ...] = ()
+    """Multiaddresses of the relays through which we want to be reached."""
+    serves_relay: bool = False
+    """Whether others may be reached through us."""
 
 
 class KnownPeer(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +85,7 @@ class Start(_Frame, frozen=True, tag=True, array_like=True):
     """Of the child's generator: which peers it chooses, how much it waits."""
     deny: tuple[str, ...] = ()
     """Networks, such as ``192.0.2.0/24``, whose addresses are neither dialled nor accepted."""
+    reach: Reach = Reach()
     tuning: Tuning = Tuning()
 
     def __repr__(self) -> str:
@@ -192,7 +204,7 @@ class Disconnect(_Frame, frozen=True, tag=True, array_like=True):
 
 
 class Listening(_Frame, frozen=True, tag=True, array_like=True):
-    """The child is up."""
+    """The child is up, or can be reached elsewhere than before."""
 
     peer: str
     addresses: tuple[str, ...]
@@ -260,6 +272,8 @@ class PeerState(_Frame, frozen=True, tag=True, array_like=True):
     topics: tuple[str, ...]
     agent: str
     protocols: tuple[str, ...]
+    relay: str = ""
+    """The relay between us; empty where there is none."""
 
 
 class PeerGone(_Frame, frozen=True, tag=True, array_like=True):

@@ -223,6 +223,7 @@ class LinkedNetwork:
         )
         if frame.protocols and self._joined.get(frame.peer) != frame.protocols:
             self._joined[frame.peer] = frame.protocols
+            relay=frame.relay,
             self._tell(PeerJoined(info))
 
     def _peer_gone(self, peer: str) -> None:
@@ -400,7 +401,7 @@ class LinkedNetwork:
         timeout: float = 60.0,  # noqa: ASYNC109
     ) -> None:
         for address in addresses:
-            self._wanted[f"{address.partition('/p2p/')[0]}/p2p/{peer_id}"] = None
+            self._wanted[_named(address, peer_id)] = None
         self._bans.pop(peer_id, None)
         try:
             async with asyncio.timeout(timeout):
@@ -448,3 +449,10 @@ class LinkedNetwork:
 
 def _batches(rows: list[KnownPeer]) -> list[tuple[KnownPeer, ...]]:
     return [tuple(rows[at : at + 100]) for at in range(0, len(rows), 100)]
+def _named(address: str, peer_id: str) -> str:
+    """Return *address* with the peer at its end, whether it was there or not."""
+    first, circuit, _ = address.replace("/ipfs/", "/p2p/").partition("/p2p-circuit")
+    place = first + circuit if circuit else first.partition("/p2p/")[0]
+    return f"{place}/p2p/{peer_id}"
+
+

@@ -58,6 +58,8 @@ class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
     topics: tuple[str, ...]
     agent: str
     protocols: tuple[str, ...]
+    relay: str = ""
+    """The peer ID of the relay between us; empty where there is none."""
 
 
 class PeerJoined(msgspec.Struct, frozen=True):

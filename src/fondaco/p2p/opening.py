@@ -72,6 +72,7 @@ async def open_network(
     bootstrap: Sequence[str] = (),
     known_peers: Sequence[KnownPeer] = (),
     deny: Sequence[str] = (),
+    reach: link.Reach | None = None,
     verbosity: int = 4,
     log_json: bool = False,
     tuning: link.Tuning | None = None,
@@ -86,6 +87,7 @@ async def open_network(
         bootstrap: multiaddresses that end in ``/p2p/<peer>``, dialled for ever.
         known_peers: what ``Network.known_peers`` returned in an earlier life.
         deny: networks whose addresses are refused, such as ``192.0.2.0/24``.
+        reach: relays and the like; None leaves them out.
     """
     if not is_installed(libraries):
         log.warning("peers are off: the extra p2p is not installed (fondaco[p2p])")
@@ -101,6 +103,7 @@ async def open_network(
             log_json=log_json,
             seed=seed,
             deny=tuple(deny),
+            reach=reach or link.Reach(),
             tuning=tuning or link.Tuning(),
         ),
         identity.peer_id,

@@ -37,6 +37,8 @@ from fondaco.p2p.host.gossip import Gossip
 from fondaco.p2p.host.hardening import harden
 from fondaco.p2p.host.linkend import LinkEnd
 from fondaco.p2p.host.peers import Peer, Peers
+from fondaco.p2p.host.relay import Relay
+from fondaco.p2p.host.relay_client import Relays
 from fondaco.p2p.host.requests import Requests
 from fondaco.p2p.host.swarm import Swarm
 from fondaco.p2p.pubsub.events import Deliver
@@ -87,6 +89,14 @@ class Child:
             report=self._gossip.report,
         )
         self._discovery = Discovery(self._peers, start.tuning, clock, chance)
+        self._relays = Relays(self._peers, start.tuning, clock, chance, start.reach.relays)
+        self._discovery.want(self._relays.wanted)
+        self._relay = (
+            Relay(self._peers, start.tuning, clock, report=self._gossip.report)
+            if start.reach.serves_relay
+            else None
+        )
+        self._peers.on_addresses = lambda: end.put(self._listening())
         self._peers.observe(self)
         self._publishes, self._to_publish = trio.open_memory_channel[link.Publish](
             2 * limits.MAX_PUBLISHES_UNDERWAY
@@ -108,10 +118,7 @@ class Child:
                 nursery.start_soon(self._discovery.run, nursery)
                 nursery.start_soon(self._publish)
                 nursery.start_soon(self._show)
-                listening = map(str, self._peers.get_addrs())
-                await self._end.send(
-                    link.Listening(str(self._peers.get_id()), (*listening, *self._own_address()))
-                )
+                await self._end.send(self._listening())
                 while (frame := await self._end.receive()) is not None:
                     self._take(frame)
                 nursery.cancel_scope.cancel()
@@ -235,6 +242,7 @@ class Child:
             tuple(self._router.topics_of(peer.raw)),
             peer.portrait.agent,
             peer.portrait.protocols,
+            self._peers.relay_between(peer.raw),
         )
         if self._shown.get(peer.raw) != state:
             self._shown[peer.raw] = state
@@ -259,6 +267,8 @@ class Child:
             self._gossip.counts,
             self._requests.counts,
             self._discovery.counts,
+            self._relays.counts,
+            *([self._relay.counts] if self._relay else []),
         ):
             counts.update(source)
         for name, value in msgspec.structs.asdict(self._router.counters).items():
@@ -277,6 +287,9 @@ class Child:
             "queued-messages": sum(messages for messages, _ in queued),
             "queued-bytes": sum(size for _, size in queued),
             "link-queued-bytes": self._end.queued_bytes,
+            "reservations": self._relays.held,
+            "relay-reservations": self._relay.table.reservations if self._relay else 0,
+            "relay-circuits": self._relay.table.circuits if self._relay else 0,
             "banned": self._router.bans.count(now)
             + sum(until > now for until in self._kept_bans.values()),
         }
@@ -288,6 +301,13 @@ class Child:
         if peer is not None and self._kept_bans.get(peer, now) > now:
             return True
         return self._router.bans.refuses(peer, address, now) is not None
+
+    def _listening(self) -> link.Listening:
+        """Return where we are: at our own port first, wherever others may see us."""
+        name = str(self._peers.get_id())
+        own = [f"{address}/p2p/{name}" for address in self._peers.listening()]
+        every = dict.fromkeys((*own, *map(str, self._peers.get_addrs()), *self._own_address()))
+        return link.Listening(name, tuple(every))
 
     def _own_address(self) -> list[str]:
         """Return an address for this machine's use where we listen on all of them."""

@@ -122,14 +122,16 @@ def dialable(texts: Iterable[str], *, names_too: bool = False) -> tuple[str, ...
             "/tcp/0/" not in f"{address}/"
         ):
             found[str(address)] = None
-        if len(found) >= limits.MAX_PEER_ADDRESSES:
-            break
-    return direct_first(found)
+    return selected(found)
 
 
-def direct_first(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return addresses in their order, those through relays behind all others."""
-    return tuple(sorted(texts, key=lambda text: CIRCUIT in text))
+def selected(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the first MAX_PEER_ADDRESSES, those through relays behind all others. Where
+    there are too many, MAX_RELAY_ADDRESSES of these stay: no other may be open to us."""
+    direct = [text for text in texts if CIRCUIT not in text]
+    through = [text for text in texts if CIRCUIT in text]
+    room = limits.MAX_PEER_ADDRESSES - min(len(through), limits.MAX_RELAY_ADDRESSES)
+    return tuple([*direct[:room], *through][: limits.MAX_PEER_ADDRESSES])
 
 
 def to_tell(texts: Iterable[str], asker: str) -> tuple[str, ...]:

@@ -55,6 +55,13 @@ class Channel:
         self.protocol = protocol
         self.peer = stream.muxed_conn.peer_id.to_bytes()
         self.is_closed = False
+        self.is_metered = True
+        """Whether its bytes count; not those of a connection that runs inside of it."""
+
+    @property
+    def stream(self) -> INetStream:
+        """The library's stream."""
+        return self._stream
 
     async def read_some(self) -> bytes:
         """Return what has come; ``b""`` at the end.
@@ -68,7 +75,7 @@ class Channel:
             return b""
         except (BaseLibp2pError, OSError, ValueError) as exc:
             raise StreamEnded(f"{self.protocol}: {exc}") from exc
-        wait = self._meter.read(self.peer, len(data))
+        wait = self._meter.read(self.peer, len(data)) if self.is_metered else 0.0
         if wait > 0:
             await trio.sleep(wait)
         return data
@@ -101,7 +108,8 @@ class Channel:
             await self._stream.write(data)
         except (BaseLibp2pError, OSError, ValueError) as exc:
             raise StreamEnded(f"{self.protocol}: {exc}") from exc
-        self._meter.wrote(len(data))
+        if self.is_metered:
+            self._meter.wrote(len(data))
 
     async def close(self) -> None:
         """Say that nothing more will come."""

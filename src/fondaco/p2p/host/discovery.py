@@ -29,12 +29,12 @@ from fondaco.p2p.host.addresses import (
     dialable,
     parse_address,
     parse_peer,
+    selected,
     to_tell,
 )
 from fondaco.p2p.host.channel import Channel
 from fondaco.p2p.host.identify import addresses_of_record
 from fondaco.p2p.host.peers import Peer, Peers
-from fondaco.p2p.host.swarm import Refused
 from fondaco.p2p.link import KnownPeer, Tuning
 from fondaco.p2p.pubsub.rpc import PeerInfo
 
@@ -242,7 +242,7 @@ class Discovery:
         try:
             _, address = parse_address(text)
             await self._peers.swarm.connect(peer, address)
-        except (BaseLibp2pError, OSError, trio.TooSlowError, Refused, UnusableAddress) as exc:
+        except (BaseLibp2pError, OSError, trio.TooSlowError, NodeError) as exc:
             record.problem = f"{text}: {_story(exc)}"
             log.debug("dial failed", extra={"peer": str(peer), "why": record.problem})
             return False
@@ -269,8 +269,7 @@ class Discovery:
             self._forget_oldest(raw)
         else:
             # New ones first: the peer may have moved.
-            merged = tuple(dict.fromkeys((*addresses, *record.addresses)))
-            record.addresses = merged[: limits.MAX_PEER_ADDRESSES]
+            record.addresses = selected(dict.fromkeys((*addresses, *record.addresses)))
             record.is_wanted |= is_wanted
             record.seen_at = max(record.seen_at, seen_at)
         self._look()

@@ -18,7 +18,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from fondaco.p2p import limits
 from fondaco.p2p.framing import LengthFraming, MalformedFrame
-from fondaco.p2p.host.addresses import dialable, ip_of
+from fondaco.p2p.host.addresses import CIRCUIT, dialable, ip_of
 from fondaco.p2p.host.channel import Channel
 
 PROTOCOL = "/ipfs/id/1.0.0"
@@ -112,6 +112,8 @@ def _behind(addresses: list[str], seen_from: str) -> list[str]:
     """Return the peer's listening ports at the address we see: it may not know its own."""
     found = []
     for text in addresses:
+        if CIRCUIT in text:
+            continue  # the port is the relay's
         ip, parts = ip_of(text), text.split("/")
         # A port on a loopback address is not open to others, except where all are here.
         if ip is not None and not ip.is_loopback and parts[3:4] == ["tcp"] and seen_from:

@@ -30,12 +30,14 @@ from libp2p.protocol_muxer.exceptions import ProtocolNotSupportedError
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.rcmgr import Direction
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from fondaco.errors import NodeError, Unavailable
 from fondaco.p2p import limits
 from fondaco.p2p.framing import LengthFraming, MalformedFrame
-from fondaco.p2p.host.addresses import expand
+from fondaco.p2p.host.addresses import CIRCUIT, expand
 from fondaco.p2p.host.channel import Channel, Meter, StreamEnded
+from fondaco.p2p.host.circuit import relay_of
 from fondaco.p2p.host.identify import Portrait, read_portrait
 from fondaco.p2p.host.swarm import Swarm
 from fondaco.p2p.link import Tuning
@@ -96,6 +98,9 @@ class Peers(BasicHost):
         self.meter = meter
         self.table: dict[bytes, Peer] = {}
         self._observers: list[Observer] = []
+        self._announced: dict[str, tuple[Multiaddr, ...]] = {}
+        self.on_addresses: Callable[[], None] = lambda: None
+        """Called when we can be reached elsewhere than before."""
         self._nursery: trio.Nursery | None = None
         self._client = MultiselectClient()
         self.swarm = make_swarm(on_joined=self._joined, on_left=self._left)
@@ -104,7 +109,6 @@ class Peers(BasicHost):
             self.swarm,
             default_protocols=library_protocols,
             negotiate_timeout=int(limits.HANDSHAKE_TIMEOUT),
-            addrs_factory=expand,
             disable_identify_address_discovery=True,
         )
         self.set_stream_handler(IDENTIFY, identify_handler_for(self))
@@ -158,6 +162,13 @@ class Peers(BasicHost):
             raise NotConnected("not connected")
         return await self.open_on(connections[-1], protocols)
 
+    async def open_directly(self, peer: bytes, protocols: Sequence[str]) -> Channel:
+        """Open a stream to a peer that is connected without a relay; as ``open``."""
+        for connection in reversed(self.swarm.get_connections(ID(peer))):
+            if not (connection.is_closed or relay_of(connection)):
+                return await self.open_on(connection, protocols)
+        raise NotConnected("not connected without a relay")
+
     async def open_on(
         self,
         connection: INetConn,
@@ -193,7 +204,36 @@ class Peers(BasicHost):
                 return str(await self._client.try_select(communicator, TProtocol(protocol)))
         return str(await self._client.try_select(communicator, TProtocol(protocols[-1])))
 
+    # --- addresses --------------------------------------------------------------------
+
+    def get_addrs(self) -> list[Multiaddr]:
+        """Return where we can be reached, each with our peer ID: first what the outside
+        sees, last what leads through relays, of which the library would drop the end."""
+        announced = [str(one) for some in self._announced.values() for one in some]
+        outside = [one for one in announced if CIRCUIT not in one]
+        through = [one for one in announced if CIRCUIT in one]
+        own = [str(one) for one in self.listening()]
+        every = dict.fromkeys((*outside, *own, *through))
+        return [Multiaddr(f"{one}/p2p/{self.get_id()}") for one in every]
+
+    def listening(self) -> list[Multiaddr]:
+        """Return the addresses of this machine at which we listen, without our peer ID."""
+        return expand(self.get_transport_addrs())
+
+    def announce(self, source: str, addresses: Sequence[Multiaddr]) -> None:
+        """Tell peers that *source* makes us reachable at *addresses* and nowhere else."""
+        if self._announced.get(source, ()) != tuple(addresses):
+            self._announced[source] = tuple(addresses)
+            self.protocols_changed()
+            self.on_addresses()
+
     # --- connections ------------------------------------------------------------------
+
+    def relay_between(self, peer: bytes) -> str:
+        """Return the peer ID of the relay all of whose connections to *peer* run through;
+        empty where one runs directly, or there is none."""
+        relays = [relay_of(one) for one in self.swarm.get_connections(ID(peer))]
+        return relays[0] if relays and all(relays) else ""
 
     async def disconnect_peer(self, peer: bytes) -> None:
         """Close all connections to *peer*."""
@@ -242,7 +282,7 @@ class Peers(BasicHost):
             log.debug("peer did not identify itself", extra={"peer": peer.name, "why": str(exc)})
 
     def protocols_changed(self) -> None:
-        """Tell every peer what we speak now."""
+        """Tell every peer what we speak now, and where we are."""
         for peer in list(self.table.values()):
             self.spawn(self._push, peer)
 
@@ -312,7 +352,7 @@ class Peers(BasicHost):
         """``_identify`` is ours."""
 
     async def _push_identify_to_all_peers(self) -> None:
-        """Addresses do not change while we run."""
+        """``announce`` does, when they have changed."""
 
 
 _STREAM_TROUBLE = (

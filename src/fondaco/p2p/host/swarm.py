@@ -38,9 +38,14 @@ from fondaco.errors import PeerError
 from fondaco.p2p import limits
 from fondaco.p2p.budget import BudgetExceeded, Connections, Streams
 from fondaco.p2p.host import yamux
+from fondaco.p2p.host.addresses import relay_in
+from fondaco.p2p.host.circuit import Circuit, relay_of
 from fondaco.p2p.link import Tuning
 
 log = logging.getLogger(__name__)
+
+OpenCircuit = Callable[[ID, Multiaddr, ID], Awaitable[Circuit]]
+"""Takes a relay, where it is, and the peer to reach through it."""
 
 Refuses = Callable[[bytes | None, str | None], bool]
 """Whether a peer (raw ID), an IP address, or both are banned."""
@@ -117,6 +122,8 @@ class Swarm(LibrarySwarm):
         self._streams = Streams()
         self._admitted: dict[SwarmConn, str] = {}
         self._handlers: dict[SwarmConn, set[trio.CancelScope]] = {}
+        self.open_circuit: OpenCircuit | None = None
+        """How to reach peers behind relays, where somebody knows how."""
         self.counts: Counter[str] = Counter()
         """What happened, for the metrics."""
 
@@ -133,8 +140,27 @@ class Swarm(LibrarySwarm):
         host = self._host_of(address)
         if self._is_denied(host) or self._refuses(peer.to_bytes(), host):
             raise Refused(f"{peer} at {address} is denied or banned")
+        if (through := relay_in(address)) is not None:
+            await self._connect_through(*through, peer)
+            return
         with trio.fail_after(2 * self._tuning.handshake_timeout):
             await self.dial_addr(address, peer)
+
+    async def _connect_through(self, relay: ID, place: Multiaddr, peer: ID) -> None:
+        if self.open_circuit is None or self.self_id in {relay, peer}:
+            raise Refused(f"{peer} cannot be reached through {relay}")
+        with trio.fail_after(5 * self._tuning.handshake_timeout):
+            circuit = await self.open_circuit(relay, place, peer)
+            try:
+                await self.upgrade_outbound_raw_conn(circuit.as_raw(is_initiator=True), peer)
+            except BaseException:
+                await circuit.close()
+                raise
+
+    async def accept(self, circuit: Circuit) -> None:
+        """Let in whoever is at the other end of *circuit*; returns when it has gone."""
+        [address] = circuit.as_raw(is_initiator=False).get_transport_addresses()
+        await self._handle_inbound_connection(circuit, address)
 
     async def _handle_inbound_connection(self, read_write_closer: Any, maddr: Multiaddr) -> None:
         remote = read_write_closer.get_remote_address()
@@ -148,7 +174,10 @@ class Swarm(LibrarySwarm):
             log.debug("inbound connection refused", extra={"address": address, "why": str(exc)})
             await read_write_closer.close()
             return
-        connection = RawConnection(read_write_closer, False)
+        if isinstance(read_write_closer, Circuit):
+            connection = read_write_closer.as_raw(is_initiator=False)
+        else:
+            connection = RawConnection(read_write_closer, False)
         try:
             muxed = await self._shake_hands(connection, maddr)
             if muxed is not None:
@@ -233,7 +262,10 @@ class Swarm(LibrarySwarm):
             self._on_left(peer.to_bytes())
 
     def address_of(self, connection: INetConn) -> str:
-        """Return the IP address at the other end; empty where there is none."""
+        """Return the IP address at the other end; empty where there is none, as of a peer
+        behind a relay."""
+        if relay_of(connection):
+            return ""
         remote = connection.muxed_conn.get_remote_address()  # type: ignore[attr-defined]
         return remote[0] if remote else ""
 
