@@ -1,7 +1,4 @@
-"""One anvil process: started, awaited, stopped, and never left behind.
-
-    open_anvil() -> sh: watcher -.      (holds the read end of our pipe; kills anvil when
-                      '- exec anvil      the pipe closes, that is when we are gone)
+"""One anvil process: started, awaited, stopped, and never left behind (``lifeline``).
 
 anvil picks a free port itself and names it in its first lines of output.
 """
@@ -11,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import os
 import re
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 
+from fondaco.devnet.lifeline import end_watcher, hold_lifeline, tied
 from fondaco.devnet.rpc import DevnetRpc, DevnetUnavailable, open_rpc
 from fondaco.errors import NodeError
 
@@ -44,12 +40,6 @@ OUTPUT_KEPT = 40
 """Last lines of anvil's output, for error messages."""
 
 _LISTENING = re.compile(rb"Listening on (\S+:\d+)")
-
-# The subshell waits for the end of our pipe. It shares anvil's process group, whose
-# number the kernel does not give away while the subshell lives: no stranger is killed.
-_WITH_LIFELINE = (
-    'exec 3<&0; ( read -r _ <&3; kill -KILL $$ ) >/dev/null 2>&1 & exec 3<&-; exec "$@" </dev/null'
-)
 
 
 class AnvilError(NodeError):
@@ -116,24 +106,13 @@ async def open_anvil(program: Path, options: AnvilOptions | None = None) -> Asyn
         AnvilError: it could not be started or gave no answer in START_TIMEOUT.
     """
     options = AnvilOptions() if options is None else options
-    with _lifeline() as lifeline:
+    with hold_lifeline() as lifeline:
         process = await _spawn(program, options, lifeline)
         try:
             async with _answering(process, options) as anvil:
                 yield anvil
         finally:
             await _stop(process)
-
-
-@contextlib.contextmanager
-def _lifeline() -> Iterator[int]:
-    """Yield the read end of a pipe whose other end closes with this block or process."""
-    reading, writing = os.pipe()
-    try:
-        yield reading
-    finally:
-        os.close(reading)
-        os.close(writing)
 
 
 @contextlib.asynccontextmanager
@@ -153,9 +132,7 @@ async def _answering(
 
 
 async def _spawn(program: Path, options: AnvilOptions, lifeline: int) -> asyncio.subprocess.Process:
-    command = [str(program), *options.arguments()]
-    if sys.platform != "win32":
-        command = ["/bin/sh", "-c", _WITH_LIFELINE, "anvil", *command]
+    command = tied([str(program), *options.arguments()], "anvil")
     try:
         return await asyncio.create_subprocess_exec(
             *command,
@@ -212,11 +189,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
                 await process.wait()
-    if sys.platform != "win32":
-        # The watcher still waits for our pipe, or anvil did not listen.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    elif process.returncode is None:
+    if sys.platform == "win32" and process.returncode is None:
         process.kill()
     await process.wait()
 
