@@ -89,7 +89,14 @@ class Child:
             report=self._gossip.report,
         )
         self._discovery = Discovery(self._peers, start.tuning, clock, chance)
-        self._relays = Relays(self._peers, start.tuning, clock, chance, start.reach.relays)
+        self._relays = Relays(
+            self._peers,
+            start.tuning,
+            clock,
+            chance,
+            start.reach.relays,
+            report=self._gossip.report,
+        )
         self._discovery.want(self._relays.wanted)
         self._relay = (
             Relay(self._peers, start.tuning, clock, report=self._gossip.report)

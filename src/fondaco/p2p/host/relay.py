@@ -51,6 +51,7 @@ from fondaco.p2p.scores import Offence
 
 log = logging.getLogger(__name__)
 
+
 class Relay:
     """An observer of peers that serves HOP."""
 
@@ -188,7 +189,7 @@ class Relay:
                     carried += len(data)
                     self.counts["relay-bytes"] += len(data)
                     if carried > self._tuning.circuit_bytes:
-                        self.counts["relay-circuits-over-limit"] += 1
+                        self.counts["relay-circuits-too-large"] += 1
                         break
                     if data:
                         await far.write(data)
@@ -203,7 +204,7 @@ class Relay:
                 nursery.start_soon(pump, *one, other[0])
                 nursery.start_soon(pump, *other, one[0])
         if scope.cancelled_caught:
-            self.counts["relay-circuits-over-limit"] += 1
+            self.counts["relay-circuits-too-long"] += 1
 
 
 async def _say(channel: Channel, message: HopMessage) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import trio
@@ -23,7 +23,7 @@ from fondaco import clock
 from fondaco.clock import Clock
 from fondaco.errors import NodeError
 from fondaco.p2p import limits
-from fondaco.p2p.framing import LengthFraming
+from fondaco.p2p.framing import LengthFraming, MalformedFrame
 from fondaco.p2p.host.addresses import (
     CIRCUIT,
     UnusableAddress,
@@ -51,6 +51,7 @@ from fondaco.p2p.relay_messages import (
     encode_stop,
 )
 from fondaco.p2p.relay_table import RelayRefusal
+from fondaco.p2p.scores import Offence
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +73,15 @@ class Relays:
         clock: Clock,
         chance: Random,
         places: Sequence[str],
+        *,
+        report: Callable[[bytes, Offence], None],
     ) -> None:
         self._peers = peers
+        self._report = report
         self._tuning = tuning
         self._clock = clock
         self._chance = chance
-        self._places = _by_relay(places)
+        self._places = relays_in(places)
         self._keeping: set[bytes] = set()
         self._held: dict[bytes, tuple[Multiaddr, ...]] = {}
         self._turns: dict[bytes, trio.Lock] = {}
@@ -171,8 +175,13 @@ class Relays:
     async def _accept(self, channel: Channel) -> None:
         framed = LengthFraming(limits.MAX_RELAY_MESSAGE)
         with trio.fail_after(limits.HANDSHAKE_TIMEOUT):
-            question = decode_stop(await channel.read_message(framed) or b"")
-            status = self._judge(channel, question)
+            try:
+                if (raw := await channel.read_message(framed)) is None:
+                    return
+                status = self._judge(channel, decode_stop(raw))
+            except (MalformedFrame, MalformedProtobuf):
+                self._report(channel.peer, Offence.MALFORMED_STREAM)
+                status = Status.MALFORMED_MESSAGE
             answer = StopMessage(kind=StopKind.STATUS, status=status)
             await channel.write(framed.encode(encode_stop(answer)))
         if status is not Status.OK:
@@ -246,8 +255,9 @@ async def _ask(channel: Channel, question: HopMessage) -> tuple[HopMessage, Leng
     return answer, framed
 
 
-def _by_relay(texts: Sequence[str]) -> dict[bytes, str]:
-    """Return the usable ones of the configured relays: peer -> where it is."""
+def relays_in(texts: Sequence[str]) -> dict[bytes, str]:
+    """Return the usable ones of the configured relays, MAX_RELAYS at most: who it is, raw,
+    and where. The log says why one is not used."""
     found: dict[bytes, str] = {}
     for text in texts:
         try:
