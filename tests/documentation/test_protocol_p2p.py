@@ -20,7 +20,7 @@ from fondaco.documentation.tables import constants, sections
 from fondaco.errors import Verdict
 from fondaco.identity.keys import IdentityKey
 from fondaco.identity.names import raw_peer_id
-from fondaco.p2p import limits, negentropy, scores
+from fondaco.p2p import limits, negentropy, relay_messages, scores
 from fondaco.p2p.framing import LengthFraming
 from fondaco.p2p.host import discovery
 from fondaco.p2p.host import gossip as host_gossip
@@ -40,7 +40,7 @@ from fondaco.zeroex.gossip import Fate
 from fondaco.zeroex.gossip_wire import encode_message, read_message
 from fondaco.zeroex.offences import Fault
 from fondaco.zeroex.order import ProtocolVersion
-from fondaco.zeroex.order_filter import CustomSchema, pubsub_topic
+from fondaco.zeroex.order_filter import CustomSchema, pubsub_topic, rendezvous_points
 from fondaco.zeroex.sync_wire import (
     ORDERS_PROTOCOL,
     RECONCILE_PROTOCOL,
@@ -222,6 +222,9 @@ def test_topics() -> None:
     for version in (V2, V3):
         pattern = pubsub_topic(version, 1337, CustomSchema()).replace("1337", "<chain>")
         assert f"`{pattern.replace('e30=', '<filter>')}`" in PAGE
+        for point in rendezvous_points(version, 1337, schema):
+            shown = point.replace("1337", "<chain>").replace(BLOCKS["topic"].rpartition("/")[2], "")
+            assert f"`{shown}" in PAGE
 
 
 @pytest.mark.parametrize(
@@ -385,7 +388,7 @@ def test_nothing_is_left_to_fill_in() -> None:
 def test_the_protocols_are_named() -> None:
     for protocol in (
         *(RECONCILE_PROTOCOL, ORDERS_PROTOCOL, meshsync_wire.MESH_PROTOCOL, discovery.EXCHANGE),
-        *host_gossip.PROTOCOLS,
+        *(*host_gossip.PROTOCOLS, relay_messages.HOP, relay_messages.STOP),
     ):
         assert f"`{protocol}`" in PAGE
 
