@@ -47,6 +47,13 @@ async def test_it_answers_for_its_chain(anvil: Anvil) -> None:
     assert int(block["gasLimit"], 16) == 3_000_000_000
 
 
+async def test_it_listens_where_it_is_told_to(chain_parts: PartsStore) -> None:
+    options = AnvilOptions(host="127.0.0.2")
+    async with open_anvil(chain_parts.anvil(), options) as anvil:
+        assert anvil.http_url.startswith("http://127.0.0.2:")
+        assert await anvil.rpc.call("eth_chainId") == "0x539"
+
+
 async def test_stopping_leaves_no_process(chain_parts: PartsStore) -> None:
     async with open_anvil(chain_parts.anvil()) as anvil:
         pid = anvil.pid

@@ -56,6 +56,8 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int = 10
     gas_limit: int = GAS_LIMIT
     hardfork: str = HARDFORK
+    host: str = "127.0.0.1"
+    """Where to listen. Whoever reaches it can spend what is on the chain."""
     port: int = 0
     """0: any free one."""
     load_state: Path | None = None
@@ -69,7 +71,7 @@ class AnvilOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def arguments(self) -> list[str]:
         """Return the command line, without the program."""
-        words = ["--host", "127.0.0.1", "--port", str(self.port)]
+        words = ["--host", self.host, "--port", str(self.port)]
         words += ["--chain-id", str(self.chain_id), "--mnemonic", self.mnemonic]
         words += ["--accounts", str(self.accounts), "--hardfork", self.hardfork]
         words += ["--gas-limit", str(self.gas_limit), "--gas-price", "0", "--base-fee", "0"]
@@ -191,6 +193,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
                 await process.wait()
     if sys.platform == "win32" and process.returncode is None:
         process.kill()
+    end_watcher(process.pid)
     await process.wait()
 
 

@@ -50,6 +50,7 @@ class Devnet:
 async def open_devnet(
     parts: PartsStore | None = None,
     *,
+    host: str = "127.0.0.1",
     port: int = 0,
     block_time: float | None = None,
     no_mining: bool = False,
@@ -61,6 +62,7 @@ async def open_devnet(
 
     Args:
         parts: where anvil and the contracts are; the user's cache when None.
+        host: where the chain listens.
         port: 0 for any free one.
         block_time: seconds between blocks; None mines one with each transaction.
         no_mining: mine only when told to.
@@ -74,7 +76,12 @@ async def open_devnet(
     state = await state_file(parts)
     program = await asyncio.to_thread(parts.anvil)
     options = AnvilOptions(
-        load_state=state, port=port, block_time=block_time, no_mining=no_mining, accounts=accounts
+        load_state=state,
+        host=host,
+        port=port,
+        block_time=block_time,
+        no_mining=no_mining,
+        accounts=accounts,
     )
     async with open_anvil(program, options) as anvil:
         await anvil.rpc.call("anvil_mine", "0x1")
