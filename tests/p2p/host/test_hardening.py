@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import struct
 import sys
 from collections.abc import AsyncIterator
@@ -23,7 +24,13 @@ from libp2p.crypto.secp256k1 import create_new_key_pair
 from libp2p.network.stream.exceptions import StreamError
 
 from fondaco.p2p import limits
-from fondaco.p2p.host.hardening import UnknownLibrary, harden
+from fondaco.p2p.host.hardening import (
+    LONGEST_RETRANSMISSION,
+    TCP_RTO_MAX_MS,
+    UnknownLibrary,
+    harden,
+    retransmit_often,
+)
 from fondaco.p2p.linked import LinkedNetwork
 from fondaco.p2p.protobuf import encode_varint
 from fondaco.p2p.pubsub.framing import encode_frame
@@ -379,6 +386,22 @@ async def test_denied_networks_are_not_answered() -> None:
         assert b"/multistream/1.0.0" in welcome
 
 
+async def test_a_connection_resumes_soon_after_the_network_was_away() -> None:
+    """As far as this machine's kernel can; tests/netns shows it on a network that is cut."""
+    with socket.socket() as ours, socket.socket() as untouched:
+        retransmit_often(ours)
+        try:
+            before = untouched.getsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS)
+        except OSError:
+            before = None  # a kernel without it; the connection is none the worse
+        if before is None:
+            assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        else:
+            assert before > LONGEST_RETRANSMISSION
+            after = ours.getsockopt(socket.IPPROTO_TCP, TCP_RTO_MAX_MS)
+            assert after == LONGEST_RETRANSMISSION
+
+
 # --- the module itself -------------------------------------------------------------------
 
 
@@ -390,17 +413,18 @@ async def test_another_version_of_the_library_is_refused() -> None:
 async def test_every_cure_finds_its_place() -> None:
     """In a process of its own: the cures change the library for good."""
     text = """
-from fondaco.p2p.host import yamux
-from fondaco.p2p.host.hardening import harden
-harden(agent="fondaco/x")
+from fondaco.p2p.host import hardening, yamux
+hardening.harden(agent="fondaco/x")
 from libp2p.identity.identify import identify
 from libp2p.network import swarm
+from libp2p.io.trio import TrioTCPStream
 from libp2p.stream_muxer import muxer_multistream
 from libp2p.stream_muxer.yamux import yamux as library
 assert swarm._HAPPY_EYEBALLS_DELAY == 0.005
 assert identify.AGENT_VERSION == "fondaco/x"
 assert muxer_multistream.Yamux is yamux.Connection
 assert library.YamuxStream is yamux.Stream
+assert TrioTCPStream.__init__ is hardening._open_stream
 assert library.MAX_WINDOW_SIZE == 2 * 1024 * 1024
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", text)
