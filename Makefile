@@ -18,8 +18,15 @@ run: install parts ## a whole market on this machine: chain, node, traders, live
 test: install parts ## the suite: real contracts on a real anvil
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not system and not soak"
 
-system: install ## what make test-system needs from the system's package manager (nothing yet)
-	@echo "make system: no browser, bitcoind or network-namespace test exists yet; nothing to install"
+system: install ## what make test-system needs from the system's package manager: iproute2
+	@command -v ip >/dev/null || { \
+		command -v apt-get >/dev/null || { \
+			echo "make system: no program ip and no apt-get; install iproute2 by this system's own means"; \
+			exit 1; }; \
+		as_root=$$(test "$$(id -u)" = 0 || echo sudo); \
+		$$as_root apt-get install -y --no-install-recommends iproute2 || { \
+			$$as_root apt-get update && \
+			$$as_root apt-get install -y --no-install-recommends iproute2; }; }
 
 test-system: install parts ## tests that need a browser, bitcoind or network namespaces
 	$(BIN)/python tests/run_system.py
