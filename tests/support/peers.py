@@ -29,6 +29,7 @@ QUICK = Tuning(
     handler_seconds=2.0,
     first_dial_backoff=0.2,
     longest_dial_backoff=0.5,
+    longest_wanted_backoff=0.5,
     stats_interval=0.1,
 )
 """Seconds of the node's patience with others, shortened."""

@@ -300,6 +300,10 @@ FIRST_DIAL_BACKOFF = 1.0
 LONGEST_DIAL_BACKOFF = 300.0
 """Seconds between two attempts at a peer that is away, for ever."""
 
+LONGEST_WANTED_BACKOFF = 5.0
+"""Seconds between two where the operator named the peer: once the network is whole again, so
+are we within seconds. A packet in five seconds troubles nobody."""
+
 MAX_DIALS = 8
 """Dials underway at once."""
 

@@ -37,6 +37,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     stream_idle: float = limits.STREAM_IDLE
     first_dial_backoff: float = limits.FIRST_DIAL_BACKOFF
     longest_dial_backoff: float = limits.LONGEST_DIAL_BACKOFF
+    longest_wanted_backoff: float = limits.LONGEST_WANTED_BACKOFF
     exchange_interval: float = limits.EXCHANGE_INTERVAL
     stats_interval: float = limits.STATS_INTERVAL
     max_connections: int = limits.MAX_CONNECTIONS

@@ -11,7 +11,7 @@ import pytest
 
 from fondaco.p2p import link
 from fondaco.p2p.framing import MalformedFrame
-from fondaco.p2p.host.discovery import EXCHANGED_PEERS, NamedPeer, parse_exchange
+from fondaco.p2p.host.discovery import EXCHANGED_PEERS, NamedPeer, backoff, parse_exchange
 from fondaco.p2p.network import KnownPeer, Network, PeerJoined
 from support.peers import PATIENCE, QUICK, connect, counted, first, gone, key_of, node
 
@@ -111,6 +111,17 @@ def test_spoiled_exchanges_raise_nothing_else() -> None:
             parse_exchange(bytes(spoiled))
         except MalformedFrame:
             continue
+
+
+def test_a_peer_that_was_asked_for_is_never_long_left_alone() -> None:
+    tuning = link.Tuning()
+    wanted, known = (
+        [backoff(tuning, failures, is_wanted=is_wanted) for failures in range(40)]
+        for is_wanted in (True, False)
+    )
+    assert wanted[:4] == [1.0, 2.0, 4.0, 5.0]
+    assert known[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert (max(wanted), max(known)) == (5.0, 300.0)
 
 
 def test_the_tuning_of_tests_is_shorter_than_that_of_nodes() -> None:

@@ -254,10 +254,7 @@ class Discovery:
         return True
 
     def _pause(self, record: _Record) -> float:
-        pause = min(
-            self._tuning.longest_dial_backoff,
-            self._tuning.first_dial_backoff * 2.0 ** min(record.failures, 32),
-        )
+        pause = backoff(self._tuning, record.failures, is_wanted=record.is_wanted)
         return pause * self._chance.uniform(1.0, 1.25)
 
     def _learn(
@@ -343,6 +340,12 @@ class Discovery:
             answer = msgspec.json.encode(Exchanged(tuple(told[:EXCHANGED_PEERS])))
             await channel.write(LengthFraming().encode(answer))
             await channel.close()
+
+
+def backoff(tuning: Tuning, failures: int, *, is_wanted: bool) -> float:
+    """Return the seconds before a peer is dialled again after so many failures in a row."""
+    longest = tuning.longest_wanted_backoff if is_wanted else tuning.longest_dial_backoff
+    return min(longest, tuning.first_dial_backoff * 2.0 ** min(failures, 32))
 
 
 def parse_exchange(raw: bytes) -> tuple[NamedPeer, ...]:
