@@ -1,4 +1,4 @@
-"""HTTP at the same port: JSON-RPC by POST, health checks by GET, and what is refused.
+"""HTTP at the same port: JSON-RPC by POST, pages by GET, and what is refused.
 
 Every refusal is JSON: ``{"error": "<one sentence>"}``.
 """
@@ -17,6 +17,7 @@ from fondaco.api import access
 from fondaco.api.access import Access
 from fondaco.api.dispatch import Calls, Dispatcher
 from fondaco.api.limits import Limits
+from fondaco.api.pages import NO_PAGES, MakePage, Pages
 from fondaco.api.subscriptions import Session, TokenBytes
 from fondaco.api.websocket import WebSocketDoor
 
@@ -31,17 +32,26 @@ RESERVED: Final = {
     "/ws": "the WebSocket API of the market",
     "/html": "a web client of the market",
     "/app": "the node's own web client",
-    "/metrics": "figures for Prometheus",
-    "/health": "whether the node is well",
 }
 """Paths that are spoken for, and what will be there."""
+
+CALL_METHODS: Final = "GET, POST, OPTIONS"
+"""What is used at ``/``."""
+
+PAGE_METHODS: Final = "GET, HEAD, OPTIONS"
+"""What is used where a page is."""
 
 
 class Doors:
     """What one listener does with a request."""
 
     def __init__(
-        self, dispatcher: Dispatcher, allowed: Access, limits: Limits, token_bytes: TokenBytes
+        self,
+        dispatcher: Dispatcher,
+        allowed: Access,
+        limits: Limits,
+        token_bytes: TokenBytes,
+        pages: Pages = NO_PAGES,
     ) -> None:
         self.allowed = allowed
         self.limits = limits
@@ -50,6 +60,7 @@ class Doors:
         self.websockets = WebSocketDoor(dispatcher, limits, token_bytes, self.calls)
         self._dispatcher = dispatcher
         self._token_bytes = token_bytes
+        self._pages = pages
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Serve one HTTP request, of any kind."""
@@ -60,11 +71,14 @@ class Doors:
         if refusal is not None:
             return _text(refusal.status, refusal.reason)
         path = request.path
-        if path != "/":
+        if (make_page := self._pages.get(path)) is not None:
+            response = _serve_page(request, make_page)
+        elif path != "/":
             return _not_here(path)
-        if is_handshake and request.method == "GET":
+        elif is_handshake and request.method == "GET":
             return await self.websockets.serve(request)
-        response = await self._serve_http(request)
+        else:
+            response = await self._serve_http(request)
         origin = request.headers.get("Origin")
         if origin is not None and access.is_allowed_page(self.allowed, origin):
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -96,17 +110,9 @@ class Doors:
         if request.method in ("GET", "HEAD"):
             return Response()
         if request.method == "OPTIONS":
-            # Without Access-Control-Allow-Origin a browser takes this for a refusal.
-            return Response(
-                status=204,
-                headers={
-                    "Allow": "GET, POST, OPTIONS",
-                    "Access-Control-Allow-Methods": "GET, POST",
-                    "Access-Control-Allow-Headers": "Authorization, Content-Type",
-                },
-            )
+            return _options(CALL_METHODS)
         if request.method != "POST":
-            return _text(405, f"{request.method} is not used here; send calls with POST")
+            return _not_used(f"{request.method} is not used here; send calls with POST")
         if request.content_type not in CONTENT_TYPES:
             return _text(415, "invalid content type, only application/json is supported")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -154,6 +160,31 @@ class Doors:
         return _json(reply.data)
 
 
+def _serve_page(request: BaseRequest, make_page: MakePage) -> Response:
+    if request.method == "OPTIONS":
+        return _options(PAGE_METHODS)
+    if request.method not in ("GET", "HEAD"):
+        return _not_used(f"{request.method} is not used here; read the page with GET", PAGE_METHODS)
+    page = make_page(request.headers.get("Accept", ""))
+    return Response(
+        status=page.status,
+        body=page.body,
+        headers={"Content-Type": page.content_type, "Cache-Control": "no-store"},
+    )
+
+
+def _options(methods: str) -> Response:
+    # Without Access-Control-Allow-Origin a browser takes this for a refusal.
+    return Response(
+        status=204,
+        headers={
+            "Allow": methods,
+            "Access-Control-Allow-Methods": methods.removesuffix(", OPTIONS"),
+            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        },
+    )
+
+
 async def _send(request: BaseRequest, response: Response) -> None:
     await response.prepare(request)
     await response.write_eof()
@@ -184,10 +215,14 @@ def _text(status: int, reason: str) -> Response:
     )
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="fondaco"'
-    if status == 405:
-        response.headers["Allow"] = "GET, POST, OPTIONS"
     if status in (408, 413):
         response.force_close()
+    return response
+
+
+def _not_used(reason: str, methods: str = CALL_METHODS) -> Response:
+    response = _text(405, reason)
+    response.headers["Allow"] = methods
     return response
 
 

@@ -2,7 +2,8 @@
 
     TCP --> HTTP --Access--> /          Upgrade   JSON-RPC over WebSocket   (api/websocket.py)
                              /          POST      JSON-RPC over HTTP         (api/http.py)
-                             /          GET       empty 200: health checks of load balancers
+                             /          GET       empty 200: is anybody there
+                             /metrics, /health    pages, by GET
                              /ws ...              404 that says what will be there
 
 Every listener serves the same registry. What a client may take from the others is bounded by
@@ -27,6 +28,7 @@ from fondaco.api.dispatch import Dispatcher
 from fondaco.api.http import Doors
 from fondaco.api.limits import DEFAULT_LIMITS, Limits
 from fondaco.api.overflow import Overflow
+from fondaco.api.pages import NO_PAGES, Pages
 from fondaco.api.subscriptions import TokenBytes
 from fondaco.errors import ConfigurationError
 
@@ -81,6 +83,7 @@ async def open_server(
     ready: asyncio.Event,
     token_bytes: TokenBytes,
     limits: Limits = DEFAULT_LIMITS,
+    pages: Pages = NO_PAGES,
 ) -> AsyncIterator[Server]:
     """Serve *registry* until the block is left; then tell every client (1001) and close.
 
@@ -88,6 +91,7 @@ async def open_server(
         allowed: who may use it besides programs on this machine.
         ready: set when the node has started; calls made before wait.
         token_bytes: source of subscription ids.
+        pages: what is served by GET beside JSON-RPC, also before the node has started.
 
     Raises:
         ConfigurationError: an address cannot be used, or is open to other machines
@@ -97,7 +101,7 @@ async def open_server(
     addresses: list[Address] = []
     async with contextlib.AsyncExitStack() as stack:
         for place in dict.fromkeys(listen):
-            doors = Doors(dispatcher, allowed, limits, token_bytes)
+            doors = Doors(dispatcher, allowed, limits, token_bytes, pages)
             addresses.append(await stack.enter_async_context(_open_listener(place, doors)))
         yield Server(addresses=tuple(addresses))
 

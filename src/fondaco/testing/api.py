@@ -14,6 +14,7 @@ import aiohttp
 from fondaco.api.access import LOCAL_ONLY, Access
 from fondaco.api.declarations import Registry
 from fondaco.api.limits import DEFAULT_LIMITS, Limits
+from fondaco.api.pages import NO_PAGES, Pages
 from fondaco.api.server import Address, Listen, open_server
 from fondaco.api.subscriptions import TokenBytes
 
@@ -48,6 +49,7 @@ async def serve(
     host: str = "127.0.0.1",
     ready: asyncio.Event | None = None,
     token_bytes: TokenBytes | None = None,
+    pages: Pages = NO_PAGES,
 ) -> AsyncIterator[Address]:
     """Serve *registry* on a free port of this machine; ready unless an event says when."""
     if ready is None:
@@ -60,6 +62,7 @@ async def serve(
         ready=ready,
         token_bytes=token_bytes or counting_bytes(),
         limits=limits,
+        pages=pages,
     ) as server:
         yield server.addresses[0]
 
