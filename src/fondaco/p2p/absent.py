@@ -24,6 +24,10 @@ class AbsentNetwork:
         return False
 
     @property
+    def child_pid(self) -> None:
+        return None
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         return ()
 
@@ -87,6 +91,9 @@ class AbsentNetwork:
         timeout: float = 60.0,  # noqa: ASYNC109
     ) -> None:
         raise RequestFailed("peers are off: install fondaco[p2p]")
+
+    async def set_rendezvous(self, names: Sequence[str]) -> None:
+        """There is nobody to meet."""
 
     def report(self, peer: str, offence: Offence, weight: float = 1.0) -> None:
         """There is nobody to report."""

@@ -20,6 +20,7 @@ from fondaco.clock import Clock
 from fondaco.errors import ConfigurationError, PeerError, Verdict
 from fondaco.p2p import limits, link
 from fondaco.p2p.child import Child, start_child
+from fondaco.p2p.metrics import LEVELS
 from fondaco.p2p.network import (
     GossipMessage,
     Handler,
@@ -59,6 +60,7 @@ class LinkedNetwork:
         self._topics: dict[str, None] = {}
         self._handlers: dict[str, tuple[bool, Handler]] = {}
         self._wanted: dict[str, None] = dict.fromkeys(wanted)
+        self._names: tuple[str, ...] = ()
         self._known: OrderedDict[str, KnownPeer] = OrderedDict()
         self._bans: dict[str, float] = {}
         self._unsent: deque[link.Publish] = deque()
@@ -74,6 +76,7 @@ class LinkedNetwork:
         self._joined: dict[str, tuple[str, ...]] = {}
         self._readers: set[asyncio.Queue[PeerEvent]] = set()
         self._counters: dict[str, int] = {}
+        self._past: Counter[str] = Counter()
         self._counted = asyncio.Event()
         self._counts: Counter[str] = Counter()
         self._note_known(known_peers)
@@ -127,6 +130,7 @@ class LinkedNetwork:
         for rows in _batches(list(self._known.values())):
             child.put(link.Remember(rows))
         child.put(link.Want(tuple(self._wanted)))
+        child.put(link.Meet(self._names))
         for frame in self._unsent:
             child.put(frame)
         self._child = child
@@ -145,6 +149,7 @@ class LinkedNetwork:
         for peer in list(self._peers):
             self._peer_gone(peer)
         # What it counted goes on counting; what it held is gone.
+        self._past.update({k: count for k, count in self._counters.items() if k not in LEVELS})
         self._counters = {}
 
     # --- frames of the child ------------------------------------------------------------
@@ -220,10 +225,10 @@ class LinkedNetwork:
             topics=frame.topics,
             agent=frame.agent,
             protocols=frame.protocols,
+            relay=frame.relay,
         )
         if frame.protocols and self._joined.get(frame.peer) != frame.protocols:
             self._joined[frame.peer] = frame.protocols
-            relay=frame.relay,
             self._tell(PeerJoined(info))
 
     def _peer_gone(self, peer: str) -> None:
@@ -278,7 +283,6 @@ class LinkedNetwork:
 
     @property
     def child_pid(self) -> int | None:
-        """Process ID of the child; None between two of its lives."""
         return None if self._child is None else self._child.pid
 
     async def ready(self) -> tuple[str, ...]:
@@ -414,6 +418,10 @@ class LinkedNetwork:
             timeout + limits.REQUEST_TIMEOUT,
         )
 
+    async def set_rendezvous(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        await self._send(link.Meet(self._names))
+
     def report(self, peer: str, offence: Offence, weight: float = 1.0) -> None:
         self._put(link.Report(peer, offence.value, weight))
 
@@ -435,7 +443,9 @@ class LinkedNetwork:
             "requests-underway": len(self._waiting),
             "queued-bytes-to-child": 0 if self._child is None else self._child.queued_bytes,
         }
-        return {"restarts": 0, "bans": 0, **self._counters, **self._counts, **own}
+        counted = self._past.copy()
+        counted.update(self._counters)
+        return {"restarts": 0, "bans": 0, **counted, **self._counts, **own}
 
     async def _send(self, frame: link.ToChild) -> None:
         if self._child is not None:
@@ -447,8 +457,6 @@ class LinkedNetwork:
                 self._child.put(frame)
 
 
-def _batches(rows: list[KnownPeer]) -> list[tuple[KnownPeer, ...]]:
-    return [tuple(rows[at : at + 100]) for at in range(0, len(rows), 100)]
 def _named(address: str, peer_id: str) -> str:
     """Return *address* with the peer at its end, whether it was there or not."""
     first, circuit, _ = address.replace("/ipfs/", "/p2p/").partition("/p2p-circuit")
@@ -456,3 +464,5 @@ def _named(address: str, peer_id: str) -> str:
     return f"{place}/p2p/{peer_id}"
 
 
+def _batches(rows: list[KnownPeer]) -> list[tuple[KnownPeer, ...]]:
+    return [tuple(rows[at : at + 100]) for at in range(0, len(rows), 100)]

@@ -99,6 +99,10 @@ class Network(Protocol):
         """Whether there can be peers at all."""
 
     @property
+    def child_pid(self) -> int | None:
+        """Process ID of the p2p process; None while, or where, there is none."""
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Where we listen, with our peer ID; empty while we do not."""
 
@@ -184,6 +188,9 @@ class Network(Protocol):
         Raises:
             RequestFailed: not within *timeout* seconds; it is tried on all the same.
         """
+
+    async def set_rendezvous(self, names: Sequence[str]) -> None:
+        """Look for peers under these names from now on, and let them find us there."""
 
     def report(self, peer: str, offence: Offence, weight: float = 1.0) -> None:
         """Lower a peer's score; it is disconnected and banned where that is enough."""

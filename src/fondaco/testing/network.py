@@ -305,6 +305,10 @@ class MemoryNetwork:
         return True
 
     @property
+    def child_pid(self) -> None:
+        return None
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         return (f"/memory/{self.peer_id}",)
 
@@ -341,6 +345,9 @@ class MemoryNetwork:
                 await self._travel()
                 self._hub.connect(self, node)
 
+    async def set_rendezvous(self, names: Sequence[str]) -> None:
+        self.rendezvous = tuple(names)
+
     def report(self, peer: str, offence: Offence, weight: float = 1.0) -> None:
         self.offences.append((peer, offence))
         now = self._hub.clock.monotonic()
@@ -356,4 +363,4 @@ class MemoryNetwork:
         return []
 
     def stats(self) -> Mapping[str, int]:
-        return {"restarts": 0, "bans": 0, **self.counts}
+        return {"is-up": 1, "restarts": 0, "bans": 0, **self.counts}

@@ -277,6 +277,7 @@ class Gossip:
                     self.counts[f"offence-{event.offence.value}"] += 1
                 case Disconnect():
                     self.counts["bans"] += 1
+                    self.counts[f"ban-{event.offence.value}"] += 1
                     log.info("peer banned", extra={"what": event.offence.value})
                     self._on_ban(event.peer, event.ban)
                     self._peers.spawn(self._peers.disconnect_peer, event.peer)

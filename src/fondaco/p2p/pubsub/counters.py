@@ -13,11 +13,15 @@ class Counters(msgspec.Struct, kw_only=True):
     received: int = 0
     """Messages that came in RPCs, duplicates too."""
     duplicates: int = 0
+    """Received before."""
     delivered: int = 0
     """Given out for a verdict."""
     accepted: int = 0
+    """Passed on."""
     ignored: int = 0
+    """Not passed on, and nobody is to blame."""
     rejected: int = 0
+    """Not passed on, and whoever sent it should have known."""
     late: int = 0
     """Verdicts that did not come in time and count as IGNORE."""
     forwarded: int = 0
