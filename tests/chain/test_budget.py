@@ -56,6 +56,8 @@ def test_the_day_s_last_requests_and_the_text_of_the_refusal() -> None:
     assert budget.snapshot(NOON).sent_today == LIMIT["perDay"]
     assert budget.reserve(NOON + DAY, 100.0, 30.0) == 0.0
     assert budget.snapshot(NOON + DAY).sent_today == 1
+    # The process counts on over midnight, and not what an earlier one has sent.
+    assert budget.sent == 11
 
 
 def test_a_count_of_yesterday_is_worth_nothing() -> None:

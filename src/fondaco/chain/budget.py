@@ -57,6 +57,7 @@ class RpcBudget:
         self._filled_at: float | None = None
         self._day_ns = utc_midnight_ns(now_ns)
         self._sent_today = 0
+        self._sent = 0
         self._expired = 0
         if stored is not None and stored.start_of_utc_day_ns == self._day_ns:
             self._sent_today = stored.sent_today
@@ -78,6 +79,7 @@ class RpcBudget:
         self._turn_day(now_ns)
         if not self._is_enabled:
             self._sent_today += 1
+            self._sent += 1
             return 0.0
         if self._sent_today >= self._per_day:
             raise DailyBudgetExhausted
@@ -91,7 +93,13 @@ class RpcBudget:
             raise BudgetExhausted("too many Ethereum RPC requests are waiting for their turn")
         self._tokens -= 1  # may go below zero: that is the queue
         self._sent_today += 1
+        self._sent += 1
         return wait
+
+    @property
+    def sent(self) -> int:
+        """Requests granted since the process began, whatever the day."""
+        return self._sent
 
     def snapshot(self, now_ns: int) -> BudgetSnapshot:
         """Return what to store; the host does so once a minute and at the end."""

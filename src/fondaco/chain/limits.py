@@ -91,3 +91,10 @@ does not fund yet: at most five requests a second, whatever they send."""
 
 REFRESH_PATIENCE = 3.0
 """Seconds a client's order waits for such a poll before what is known must do."""
+
+SILENCE_SECONDS = 60.0
+"""Seconds without a full answer of the endpoint after which the node is not well: four
+blocks of the main chain."""
+
+POLLS_MISSED = 4
+"""Polls that may fail before that, where they are far apart."""
