@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+
 from fondaco.zeroex.agreement import (
+    SAID_AGAIN_SECONDS,
     STAYS_DIFFERENT,
     STAYS_SECONDS,
     Agreements,
@@ -69,10 +74,40 @@ def test_the_same_order_missing_again_and_again_is_said_once() -> None:
     assert said.count(True) == 1
     assert said.index(True) == STAYS_SECONDS / 30.0
     assert agreements.stayed_different == 1
+    assert agreements.staying == 1
     # It is said again of others.
     for n in range(12):
         agreements.compared("ann", SCOPE, found(1, 0, B), 1_000.0 + n * 30.0)
     assert agreements.stayed_different == 2
+
+
+def test_while_it_lasts_it_is_said_again_every_hour_and_counted_once() -> None:
+    agreements = opened()
+    step = SAID_AGAIN_SECONDS / 60
+    said = [agreements.compared("ann", SCOPE, found(1, 0, A), n * step) for n in range(200)]
+    times = [n * step for n, is_said in enumerate(said) if is_said]
+    assert times[0] == pytest.approx(STAYS_DIFFERENT * step - step, abs=step)
+    assert [b - a for a, b in itertools.pairwise(times)] == [SAID_AGAIN_SECONDS] * 3
+    assert (agreements.stayed_different, agreements.staying) == (1, 1)
+    # A failure in between changes nothing; that it comes to an end does.
+    agreements.failed("ann", SCOPE, "late", 200 * step)
+    assert agreements.staying == 1
+    agreements.compared("ann", SCOPE, found(), 201 * step)
+    assert agreements.staying == 0
+
+
+def test_differences_are_summed_over_peers_and_scopes() -> None:
+    agreements = opened()
+    agreements.joined("bob", 10.0)
+    agreements.agreed_on("ann", [SCOPE, OTHER], 11.0)
+    agreements.agreed_on("bob", [SCOPE], 11.0)
+    assert agreements.differences == (0, 0)
+    agreements.compared("ann", SCOPE, found(4, 1, A), 12.0)
+    agreements.compared("ann", OTHER, found(2, 0), 12.0)
+    agreements.compared("bob", SCOPE, found(0, 2, B, C), 12.0)
+    assert agreements.differences == (6, 3)
+    agreements.left("ann")
+    assert agreements.differences == (0, 2)
 
 
 def test_a_long_first_sync_is_no_lasting_difference() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import logging
 from pathlib import Path
 
 import pytest
 
+from fondaco.clock import NANOSECONDS
 from fondaco.testing.orders import make_order
 from fondaco.testing.until import until
-from fondaco.zeroex.agreement import STAYS_DIFFERENT, AgreementState
+from fondaco.zeroex.agreement import STAYS_DIFFERENT, STAYS_SECONDS, AgreementState
 from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.lifecycle import Rejected, Valid
 from fondaco.zeroex.order import ProtocolVersion
@@ -51,7 +53,7 @@ async def test_equal_sets_cost_one_round_and_little(tmp_path: Path) -> None:
         town.hub.connect(ann.network, bob.network)
         await until(lambda: ann.agrees_with(bob))
         stats = ann.sync.stats()
-        assert stats.rounds == 2, "one for each protocol version"
+        assert stats.dialogues == stats.rounds == 2, "one for each protocol version"
         assert stats.bytesSent + stats.bytesReceived < 400
         assert ann.network.counts["bytes-out"] + ann.network.counts["bytes-in"] < 1_000
 
@@ -235,6 +237,11 @@ async def test_a_lasting_difference_is_said_once_and_counted(
             await until(lambda: bob.server.counts["offer"] >= offers + 2, patience=60.0)
         said = [record for record in caplog.records if record.message == "a peer stays different"]
         assert len(said) == 1
+        fields = vars(said[0])
+        assert (fields["peer"], fields["set"]) == (bob.network.peer_id, "v3")
+        assert (fields["missing_here"], fields["missing_there"]) == (0, 3)
+        since = datetime.datetime.fromisoformat(fields["since"]).timestamp()
+        assert ann.clock.now_ns() / NANOSECONDS - since >= STAYS_SECONDS
         stats = ann.sync.stats()
         assert (stats.stayedDifferent, stats.peersDifferent) == (1, 1)
         assert ann.knows_of(bob)[Scope(V3)].missing_there == 3

@@ -6,7 +6,7 @@ from fondaco.clock import NANOSECONDS, rfc3339
 from fondaco.p2p.idset import IdSet
 from fondaco.p2p.network import PeerInfo
 from fondaco.testing.clock import FakeClock
-from fondaco.zeroex.agreement import Agreements, Comparison
+from fondaco.zeroex.agreement import Agreements, AgreementState, Comparison
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.orderset import OrderSets
 from fondaco.zeroex.peer_reports import PeerReports
@@ -69,6 +69,7 @@ async def test_the_worst_set_speaks_for_a_peer() -> None:
     await desk.clock.advance(10.0)
     [ann, _] = desk.reports.peers()
     assert (ann.state, ann.differs, ann.explained) == ("differs", 4, 1)
+    assert desk.reports.states() == {AgreementState.DIFFERS: 1, AgreementState.UNKNOWN: 1}
     assert ann.since == rfc3339(began + 10 * NANOSECONDS)
     assert [(s.set, s.state, s.missingHere, s.compared) for s in ann.sets] == [
         ("v3", "agrees", 0, rfc3339(began + 10 * NANOSECONDS)),

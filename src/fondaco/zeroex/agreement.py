@@ -6,8 +6,8 @@
 A difference is explained where one side has looked at the order and refused it, or was
 not given it. Where orders come all the time two sets always differ a little; a peer
 *stays* different when the same orders differ without explanation in STAYS_DIFFERENT
-comparisons in a row, for STAYS_SECONDS at least. That is said once, and counted. Pure;
-the host says what time it is.
+comparisons in a row, for STAYS_SECONDS at least. That is counted once, and said again
+every SAID_AGAIN_SECONDS as long as it lasts. Pure; the host says what time it is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ cost one or two more."""
 
 STAYS_SECONDS = 180.0
 """Seconds. A first sync of all orders takes half a minute, at a slow peer some more."""
+
+SAID_AGAIN_SECONDS = 3_600.0
+"""Seconds between two log lines about a peer that stays different: enough to be found in
+the log of any hour, too seldom to fill it."""
 
 STUCK_KEPT = 1_000
 """Ids per set and peer that are watched whether they go on to differ."""
@@ -59,8 +63,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """Those orders, or some of them."""
     stuck_since: float = 0.0
     """Monotonic seconds at which they were first seen to differ."""
-    is_said: bool = False
-    """Whether it was said of them that they stay."""
+    said_at: float | None = None
+    """Monotonic seconds at which it was last said that they stay; None: not yet."""
     problem: str | None = None
     """What kept the last comparison from its end."""
 
@@ -114,7 +118,7 @@ class Agreements:
         self._peers[peer] = {scope: known.get(scope, unknown) for scope in scopes}
 
     def compared(self, peer: str, scope: Scope, found: Comparison, now: float) -> bool:
-        """Take in a comparison; return whether *peer* is now found to stay different."""
+        """Take in a comparison; return whether to say that *peer* stays different."""
         before = self._peers.get(peer, {}).get(scope)
         if before is None:
             return False
@@ -124,8 +128,10 @@ class Agreements:
         still = before.stuck.intersection(found.unexplained)
         rounds = before.rounds_different + 1 if still else min(1, len(found.unexplained))
         stuck_since = before.stuck_since if still else now
-        was_said = before.is_said and bool(still)
+        said_at = before.said_at if still else None
         stays = rounds >= STAYS_DIFFERENT and now - stuck_since >= STAYS_SECONDS
+        is_news = stays and said_at is None
+        is_due = is_news or (said_at is not None and now - said_at >= SAID_AGAIN_SECONDS)
         self._peers[peer][scope] = Agreement(
             state=state,
             since=before.since if before.state is state else now,
@@ -136,12 +142,10 @@ class Agreements:
             rounds_different=rounds,
             stuck=still or frozenset(itertools.islice(found.unexplained, STUCK_KEPT)),
             stuck_since=stuck_since,
-            is_said=stays or was_said,
+            said_at=now if is_due else said_at,
         )
-        if not stays or was_said:
-            return False
-        self.stayed_different += 1
-        return True
+        self.stayed_different += is_news
+        return is_due
 
     def failed(self, peer: str, scope: Scope, problem: str, now: float) -> None:
         """A comparison did not come to its end."""
@@ -156,7 +160,7 @@ class Agreements:
             rounds_different=before.rounds_different,
             stuck=before.stuck,
             stuck_since=before.stuck_since,
-            is_said=before.is_said,
+            said_at=before.said_at,
             problem=problem,
         )
 
@@ -175,3 +179,18 @@ class Agreements:
             any(agreement.unexplained for agreement in scopes.values())
             for scopes in self._peers.values()
         )
+
+    @property
+    def staying(self) -> int:
+        """Peers that have stayed different in some scope, and still do."""
+        return sum(
+            any(agreement.said_at is not None for agreement in scopes.values())
+            for scopes in self._peers.values()
+        )
+
+    @property
+    def differences(self) -> tuple[int, int]:
+        """Orders that only one side holds, over all peers and scopes: explained, and not."""
+        known = [agreement for scopes in self._peers.values() for agreement in scopes.values()]
+        explained = sum(min(agreement.explained, agreement.difference) for agreement in known)
+        return explained, sum(agreement.unexplained for agreement in known)

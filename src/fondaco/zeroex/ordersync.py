@@ -20,7 +20,7 @@ from typing import Protocol, TypedDict
 
 import msgspec
 
-from fondaco.clock import Clock
+from fondaco.clock import NANOSECONDS, Clock, rfc3339
 from fondaco.errors import InvalidParameter, NodeError, PeerError
 from fondaco.p2p.dialogue import Dialogue, DialogueState
 from fondaco.p2p.network import PeerInfo, PeerLeft
@@ -120,7 +120,10 @@ class SyncStats(msgspec.Struct, frozen=True, kw_only=True):
 
     sessions: int
     sessionsFailed: int
+    dialogues: int
+    """One for each set that was compared."""
     rounds: int
+    """Of all dialogues: questions and answers."""
     bytesSent: int
     """Of reconciliation, without orders; the next two likewise."""
     bytesReceived: int
@@ -203,6 +206,7 @@ class OrderSync:
         return SyncStats(
             sessions=counts["sessions"],
             sessionsFailed=counts["failed"],
+            dialogues=counts["dialogues"],
             rounds=counts["rounds"],
             bytesSent=counts["sent"],
             bytesReceived=counts["received"],
@@ -350,7 +354,9 @@ class OrderSync:
             unexplained=unexplained + wanted_there,
             is_complete=dialogue.state is DialogueState.FINISHED and dialogue.is_have_complete,
         )
-        if self._agreements.compared(peer, scope, found, self._clock.monotonic()):
+        now = self._clock.monotonic()
+        if self._agreements.compared(peer, scope, found, now):
+            since = self._agreements.of(peer)[scope].stuck_since
             log.warning(
                 "a peer stays different",
                 extra={
@@ -358,6 +364,7 @@ class OrderSync:
                     "set": scope.name,
                     "missing_here": len(unexplained),
                     "missing_there": len(wanted_there),
+                    "since": rfc3339(self._clock.now_ns() - round((now - since) * NANOSECONDS)),
                 },
             )
         is_open = bool(found.unexplained) or not found.is_complete
@@ -401,6 +408,7 @@ class OrderSync:
                 raise
             raise self._broken(peer, str(fault)) from None
         finally:
+            self._counts["dialogues"] += 1
             self._counts["rounds"] += dialogue.rounds
             self._counts["sent"] += dialogue.bytes_sent
             self._counts["received"] += dialogue.bytes_received

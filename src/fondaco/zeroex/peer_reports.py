@@ -8,6 +8,7 @@ Two nodes whose digests of a set are equal hold the same orders of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -97,6 +98,10 @@ class PeerReports:
     def count(self) -> int:
         """How many peers are connected."""
         return len(self._peers())
+
+    def states(self) -> Counter[AgreementState]:
+        """Return how many peers are in each state, as ``PeerReport.state`` has it."""
+        return Counter(_overall(self._agreements.of(peer.peer_id))[0] for peer in self._peers())
 
     def peers(self) -> list[PeerReport]:
         """Return the peers, ascending by name."""
