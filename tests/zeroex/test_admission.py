@@ -291,3 +291,4 @@ async def test_refusals_are_remembered_by_name_and_door(bench: OrderBench) -> No
     writes = bench.database.writes
     await bench.admission.record_refusals([nameless], Origin.SYNC)
     assert bench.database.writes == writes
+    assert bench.admission.refused == {(Origin.SYNC, "OrderUnfunded"): 3}

@@ -155,7 +155,16 @@ async def test_orders_of_clients_reach_everybody_through_everybody(tmp_path: Pat
         assert await cyd.hashes() == set(names(*given[:60]))
         rows = await cyd.bench.stored(*given)
         assert not any(row is None or row.is_pinned for row in rows)
-        assert ann.gossip.stats().ordersPublished == 65
+        sent = ann.gossip.stats()
+        assert sent.ordersPublished == 65
+        assert sent.messagesPublished == ann.network.counts["published"]
+        for node in (bob, cyd):
+            heard = node.gossip.stats()
+            assert (heard.messagesReceived, heard.bytesReceived) == (
+                sent.messagesPublished,
+                sent.bytesPublished,
+            )
+        assert sent.bytesPublished > 65 * 400
         assert bob.network.counts["published"] == 0, "others' orders are not published again"
         assert ann.network.counts["published"] <= 6, "many orders in a message"
 

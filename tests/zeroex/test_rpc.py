@@ -52,6 +52,7 @@ async def client(bench: OrderBench) -> AsyncIterator[Client]:
         peer_id="16Uiu2HAm",
         max_expiration=lambda: bench.ceiling.current,
         feed=lambda: (bench.feed.subscriber_count, bench.feed.last),
+        added={},
     )
     rpc = MeshRpc(
         service=bench.service,

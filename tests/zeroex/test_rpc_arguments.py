@@ -63,6 +63,7 @@ class Words:
             peer_id="16Uiu2HAm",
             max_expiration=lambda: bench.ceiling.current,
             feed=lambda: (bench.feed.subscriber_count, bench.feed.last),
+            added={},
         )
         self.bench = bench
         self.registry = Registry()

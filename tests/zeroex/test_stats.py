@@ -11,6 +11,7 @@ from fondaco.chain.budget import RpcBudget
 from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
 from fondaco.testing.clock import FakeClock
+from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.peer_reports import PeerReport, SetDigest
 from fondaco.zeroex.stats import NO_BLOCK_HASH, NodeStats, PeerState
 from fondaco.zeroex.trading import Trading
@@ -57,6 +58,7 @@ def stats(
         peer_id="16Uiu2HAm",
         max_expiration=lambda: 2**256 - 1,
         feed=lambda: (3, 17),
+        added={Origin.LOCAL: 4, Origin.GOSSIP: 9},
         peers=peers,
     )
     found: dict[str, Any] = msgspec.to_builtins(made.get())
@@ -111,6 +113,7 @@ def test_counts_and_numbers_are_spelled_as_mesh_spells_them() -> None:
     assert found["ethRPCRequestsSentInCurrentUTCDay"] == 7
     assert found["ethRPCRateLimitExpiredRequests"] == 0
     assert (found["subscribers"], found["lastSequence"]) == (3, 17)
+    assert found["ordersAddedBy"] == {"local": 4, "gossip": 9, "sync": 0}
 
 
 def test_a_node_behind_says_how_far_and_why() -> None:

@@ -450,37 +450,6 @@ def test_memory_of_an_order() -> None:
     assert size < 1_024
 
 
-def test_the_book_is_counted_as_it_changes() -> None:
-    """Against a plain dictionary, through everything that can happen to an order."""
-    chance = random.Random(5)
-    index = WatchIndex(CONTRACTS, encode(Erc20(ZRX)))
-    stored: dict[OrderHash, tuple[bool, bool]] = {}
-    for _ in range(3_000):
-        hash_ = name(chance.choice("abcdefgh"))
-        match chance.randrange(5):
-            case 0 if hash_ not in stored:
-                flags = chance.random() < 0.5, chance.random() < 0.5
-                index.add(hash_, BOOK["plain"], is_removed=flags[0], is_pinned=flags[1])
-                stored[hash_] = flags
-            case 1:
-                index.discard(hash_)
-                stored.pop(hash_, None)
-            case 2:
-                is_removed = chance.random() < 0.5
-                index.set_removed(hash_, is_removed)
-                if hash_ in stored:
-                    stored[hash_] = is_removed, stored[hash_][1]
-            case 3:
-                index.add_pending(hash_, BOOK["plain"])
-            case 4:
-                index.drop_pending(hash_)
-        assert (index.count, index.removed_count, index.pinned_count) == (
-            len(stored),
-            sum(is_removed for is_removed, _ in stored.values()),
-            sum(is_pinned for _, is_pinned in stored.values()),
-        )
-
-
 @pytest.mark.parametrize(
     ("asset", "signature", "asks"),
     [

@@ -14,6 +14,7 @@ accepted it and stopped watching it in the same breath.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -112,6 +113,8 @@ class Admission:
         self._ceiling = ceiling
         self._max_orders = max_orders
         self._clock = clock
+        self.refused: Counter[tuple[Origin, str]] = Counter()
+        """Refusals since the start by door and code; an order refused twice counts twice."""
 
     async def admit(self, orders: Sequence[Assessed], origin: Origin, *, pinned: bool) -> Admitted:
         """Store *orders* and announce them.
@@ -134,7 +137,13 @@ class Admission:
         return await self._ledger.commit(work, after=remember)
 
     async def record_refusals(self, refused: Sequence[Refusal], origin: Origin) -> None:
-        """Keep why orders were refused, for ``mesh_explain``. Unreadable ones have no name."""
+        """Keep why orders were refused, for ``mesh_explain``. Unreadable ones have no name
+        and are only counted.
+
+        Raises:
+            StorageError: nothing was kept.
+        """
+        self.refused.update((origin, refusal.rejection.code) for refusal in refused)
         rows = [
             refusals.StoredRefusal(
                 order_hash=refusal.order_hash,

@@ -25,10 +25,12 @@ from fondaco.api.feed import EventFeed
 from fondaco.chain.blocks import BlockWatcher
 from fondaco.chain.contracts import ChainContracts
 from fondaco.chain.headers import Header
+from fondaco.chain.metrics import ChainMetrics
 from fondaco.chain.reader import ChainReader
 from fondaco.chain.rpc import EthereumClient
 from fondaco.clock import Clock
 from fondaco.config import Config
+from fondaco.metrics import Source
 from fondaco.p2p.network import Network
 from fondaco.store import blocks as stored_blocks
 from fondaco.store import metadata
@@ -41,6 +43,7 @@ from fondaco.zeroex.feed import EventSubject, open_feed, publisher
 from fondaco.zeroex.housekeeping import Housekeeping
 from fondaco.zeroex.ledger import Ledger
 from fondaco.zeroex.limits import STRANGERS_QUESTIONS_AT_ONCE, STRANGERS_QUESTIONS_PER_HOUR
+from fondaco.zeroex.metrics import OrderMetrics
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.peer_rpc import stored_filters
 from fondaco.zeroex.rpc import MeshRpc
@@ -49,6 +52,7 @@ from fondaco.zeroex.sharing import Sharing, make_sharing, new_memory
 from fondaco.zeroex.snapshots import Snapshots
 from fondaco.zeroex.stats import NodeStats
 from fondaco.zeroex.sync_schedule import Chance
+from fondaco.zeroex.tally import Tally
 from fondaco.zeroex.trading import Trading
 from fondaco.zeroex.validator import Policy
 from fondaco.zeroex.watch_index import WatchIndex
@@ -64,6 +68,8 @@ class ZeroexHalf:
     housekeeping: Housekeeping
     sharing: Sharing
     database: Database
+    sources: tuple[Source, ...]
+    """What can be measured of it."""
 
     def declare(self, registry: Registry) -> None:
         """Offer every method and subscription."""
@@ -86,6 +92,11 @@ class _Book:
     feed: EventFeed[EventSubject]
     ceiling: ExpirationCeiling
     admission: Admission
+    tally: Tally
+
+    def subscribers_and_last(self) -> tuple[int, int]:
+        """Return how many follow order events, and the newest one's sequence."""
+        return self.feed.subscriber_count, self.feed.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +175,8 @@ async def open_zeroex(
             clock=clock,
         )
         try:
-            yield ZeroexHalf(rpc, watch.watcher, housekeeping, sharing, database)
+            sources = _sources(config, book, watch, client, clock, sharing)
+            yield ZeroexHalf(rpc, watch.watcher, housekeeping, sharing, database, sources)
         finally:
             await snapshots.close()
 
@@ -176,6 +188,8 @@ async def _open_book(config: Config, database: Database, clock: Clock, index: Wa
     ledger = Ledger(database, clock)
     feed = await open_feed(database)
     ledger.tell(publisher(feed))
+    tally = Tally()
+    ledger.tell(tally.take)
     admission = Admission(
         ledger=ledger,
         index=index,
@@ -183,7 +197,7 @@ async def _open_book(config: Config, database: Database, clock: Clock, index: Wa
         max_orders=config.max_orders_in_storage,
         clock=clock,
     )
-    return _Book(database, index, ledger, feed, ceiling, admission)
+    return _Book(database, index, ledger, feed, ceiling, admission, tally)
 
 
 def _watch(
@@ -264,8 +278,30 @@ def _stats(
         trading=sharing.trading,
         peer_id=peer_id,
         max_expiration=lambda: book.ceiling.current,
-        feed=lambda: (book.feed.subscriber_count, book.feed.last),
+        feed=book.subscribers_and_last,
+        added=book.tally.added,
         peers=sharing.reports,
+    )
+
+
+def _sources(
+    config: Config,
+    book: _Book,
+    watch: _Watch,
+    client: EthereumClient,
+    clock: Clock,
+    sharing: Sharing,
+) -> tuple[Source, ...]:
+    return (
+        OrderMetrics(
+            census=book.index.census,
+            tally=book.tally,
+            refused=book.admission.refused,
+            feed=book.subscribers_and_last,
+            watcher=watch.watcher,
+        ),
+        sharing.metrics,
+        ChainMetrics(watch, client.budget, clock, polling_interval=config.block_polling_interval),
     )
 
 

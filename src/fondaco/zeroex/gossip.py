@@ -97,10 +97,15 @@ class Memory(Protocol):
 class GossipStats(msgspec.Struct, frozen=True, kw_only=True):
     """Counters since the start."""
 
+    messagesPublished: int
+    """One for each topic a batch went to."""
+    bytesPublished: int
+    """Of their data, once each; what it takes to reach every peer is not in it."""
     ordersPublished: int
     ordersDropped: int
     """Of our own, for want of room; reconciliation brings them."""
     messagesReceived: int
+    bytesReceived: int
     messagesAccepted: int
     messagesIgnored: int
     messagesRejected: int
@@ -176,9 +181,12 @@ class OrderGossip:
         """Return the counters."""
         counts = self._counts
         return GossipStats(
+            messagesPublished=counts["batches"],
+            bytesPublished=counts["bytes out"],
             ordersPublished=counts["published"],
             ordersDropped=self._batches.dropped,
             messagesReceived=counts["messages"],
+            bytesReceived=counts["bytes in"],
             messagesAccepted=counts[Verdict.ACCEPT.value],
             messagesIgnored=counts[Verdict.IGNORE.value],
             messagesRejected=counts[Verdict.REJECT.value],
@@ -205,6 +213,8 @@ class OrderGossip:
     async def _send(self, message: Outgoing) -> None:
         for topic in message.topics:
             await self._network.publish(topic, message.data)
+            self._counts["batches"] += 1
+            self._counts["bytes out"] += len(message.data)
         self._counts["published"] += message.count
 
     # ------------------------------------------------------------ in
@@ -212,6 +222,7 @@ class OrderGossip:
     async def _receive(self) -> None:
         async for message in self._network.messages():
             self._counts["messages"] += 1
+            self._counts["bytes in"] += len(message.data)
             channel = self._channels.get(message.topic)
             if channel is None:
                 self._answer(message.message_id, Verdict.IGNORE)  # just left

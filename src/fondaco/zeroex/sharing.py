@@ -20,6 +20,7 @@ from fondaco.zeroex.bookwalk import BookWalk
 from fondaco.zeroex.gossip import OrderGossip
 from fondaco.zeroex.ledger import Ledger
 from fondaco.zeroex.meshsync import MeshSync
+from fondaco.zeroex.metrics import SharingMetrics
 from fondaco.zeroex.order_fetch import OrderFetch
 from fondaco.zeroex.order_memory import OrderMemory
 from fondaco.zeroex.orderset import OrderSets
@@ -68,6 +69,13 @@ class Sharing:
             trading=trading,
             sets=memory.sets,
             clock=clock,
+        )
+        self.metrics = SharingMetrics(
+            states=self.reports.states,
+            agreements=agreements,
+            gossip=gossip.stats,
+            sync=sync.stats,
+            served=self.server.counts,
         )
         self.rpc = PeerRpc(
             network=network,

@@ -5,7 +5,7 @@ The fields of 0x Mesh v6 to v9.4.3 under all their names, and a few of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import msgspec
 from fondaco.chain.budget import RpcBudget
 from fondaco.chain.headers import Header
 from fondaco.clock import Clock, rfc3339
+from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.peer_reports import PeerReport, SetDigest
 from fondaco.zeroex.trading import Trading
 
@@ -25,6 +26,16 @@ class LatestBlock(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int = 0
     hash: str = NO_BLOCK_HASH
+
+
+class AddedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """Orders that were new since the start of the node, by the door they came through."""
+
+    local: int
+    """From clients of this node."""
+    gossip: int
+    sync: int
+    """By reconciliation, or Mesh's order sync."""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +67,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Stored orders that something has touched and that could not be looked at yet."""
     ordersWaitingBecause: str | None
     """What the endpoint or the disk said to the last attempt; null when none waits."""
+    ordersAddedBy: AddedBy
+    """The share that came by gossip alone is gossip / (gossip + sync)."""
     subscribers: int
     lastSequence: int
     """Sequence of the newest order event: what to give as ``since`` later."""
@@ -128,10 +141,11 @@ class NodeStats:
         peer_id: str,
         max_expiration: Callable[[], int],
         feed: Callable[[], tuple[int, int]],
+        added: Mapping[Origin, int],
         peers: PeerState | None = None,
     ) -> None:
-        """*feed* returns the number of subscribers and the last sequence; without *peers*
-        the node has none."""
+        """*feed* returns the number of subscribers and the last sequence; *added* counts new
+        orders by their door; without *peers* the node has none."""
         self._peers = peers
         self._book = book
         self._blocks = blocks
@@ -142,6 +156,7 @@ class NodeStats:
         self._peer_id = peer_id
         self._max_expiration = max_expiration
         self._feed = feed
+        self._added = added
         # Asked once: it reads the installed package's files.
         self._version = version("fondaco")
 
@@ -179,6 +194,9 @@ class NodeStats:
             ethRPCLastError=self._blocks.last_error,
             ordersWaitingForChain=self._watcher.due_count,
             ordersWaitingBecause=self._watcher.last_error,
+            ordersAddedBy=AddedBy(
+                **{origin.value: self._added.get(origin, 0) for origin in Origin}
+            ),
             subscribers=subscribers,
             lastSequence=last_sequence,
             peers=() if self._peers is None else self._peers.peers(),

@@ -30,7 +30,7 @@ reorganisation, or new funds, bring them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -70,6 +70,17 @@ class _Entry(msgspec.Struct, gc=False):
     contracts: tuple[_Contract, ...]
 
 
+class Census(msgspec.Struct, gc=False):
+    """How many orders of one version are stored."""
+
+    stored: int = 0
+    """Removed ones included."""
+    removed: int = 0
+    """Of them, those flagged removed."""
+    pinned: int = 0
+    """Of them, those that never make room for others."""
+
+
 class WatchIndex:
     """The stored orders, by what can move them. One per node; not for several threads.
 
@@ -99,24 +110,27 @@ class WatchIndex:
         self._groups: dict[bytes, OrderGroup] = {}
         self._pending: dict[OrderHash, _Pending] = {}
         self._expiries = Expiries()
-        self._count = 0
-        self._removed_count = 0
-        self._pinned_count = 0
+        self._census = {version: Census() for version in ProtocolVersion}
+
+    @property
+    def census(self) -> Mapping[ProtocolVersion, Census]:
+        """The counts of each version, kept current."""
+        return self._census
 
     @property
     def count(self) -> int:
         """Number of stored orders, removed ones included and pending ones not."""
-        return self._count
+        return sum(census.stored for census in self._census.values())
 
     @property
     def removed_count(self) -> int:
         """How many of them are flagged removed."""
-        return self._removed_count
+        return sum(census.removed for census in self._census.values())
 
     @property
     def pinned_count(self) -> int:
         """How many of them never make room for others."""
-        return self._pinned_count
+        return sum(census.pinned for census in self._census.values())
 
     def hashes(self) -> list[OrderHash]:
         """Return the stored orders, removed ones included."""
@@ -157,8 +171,9 @@ class WatchIndex:
         entry = self._entry(order_hash, order)
         if not entry.flags & _STORED:
             entry.flags |= _STORED | (_PINNED if is_pinned else 0)
-            self._count += 1
-            self._pinned_count += is_pinned
+            census = self._census[entry.version]
+            census.stored += 1
+            census.pinned += is_pinned
             self._expiries.add(entry.expiration, order_hash)
         self.set_removed(order_hash, is_removed)
 
@@ -169,16 +184,17 @@ class WatchIndex:
             return
         if bool(entry.flags & _REMOVED) is not is_removed:
             entry.flags ^= _REMOVED
-            self._removed_count += 1 if is_removed else -1
+            self._census[entry.version].removed += 1 if is_removed else -1
 
     def discard(self, order_hash: OrderHash) -> None:
         """Stop watching an order that is no longer stored; unknown hashes are fine."""
         entry = self._entries.get(order_hash)
         if entry is None or not entry.flags & _STORED:
             return
-        self._count -= 1
-        self._removed_count -= bool(entry.flags & _REMOVED)
-        self._pinned_count -= bool(entry.flags & _PINNED)
+        census = self._census[entry.version]
+        census.stored -= 1
+        census.removed -= bool(entry.flags & _REMOVED)
+        census.pinned -= bool(entry.flags & _PINNED)
         entry.flags &= ~(_STORED | _REMOVED | _PINNED)
         self._expiries.discard(entry.expiration, order_hash)
         if order_hash not in self._pending:
