@@ -16,13 +16,17 @@ from importlib.metadata import version
 
 from fondaco.api.access import Access
 from fondaco.api.declarations import Registry
+from fondaco.api.health import HealthPage
+from fondaco.api.metrics import MetricsPage
 from fondaco.api.openrpc import built_in_methods
+from fondaco.api.pages import Pages
 from fondaco.api.server import Listen, Server, open_server
 from fondaco.chain.contracts import ChainContracts, built_in, parse_custom
 from fondaco.chain.rpc import open_ethereum
 from fondaco.clock import Clock
 from fondaco.config import Config
 from fondaco.identity.keyring import open_identity
+from fondaco.p2p.metrics import NetworkMetrics
 from fondaco.p2p.network import Network
 from fondaco.p2p.opening import open_configured
 from fondaco.ready import ReadyInfo
@@ -88,6 +92,7 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
                 allowed=_access(config),
                 ready=ready,
                 token_bytes=secrets.token_bytes,
+                pages=_pages(zeroex, network, ready),
             )
         )
         async with asyncio.TaskGroup() as tasks:
@@ -108,6 +113,15 @@ def _declared(zeroex: ZeroexHalf) -> Registry:
     zeroex.declare(registry)
     registry.add(*built_in_methods(registry, version=version("fondaco")))
     return registry
+
+
+def _pages(zeroex: ZeroexHalf, network: Network, ready: asyncio.Event) -> Pages:
+    sources = (*zeroex.sources, NetworkMetrics(network))
+    names = {"version": version("fondaco"), "peer_id": network.peer_id}
+    return {
+        "/metrics": MetricsPage(sources, child=lambda: network.child_pid, **names),
+        "/health": HealthPage(ready, sources, **names),
+    }
 
 
 async def _until_current(caught_up: asyncio.Event, clock: Clock) -> None:

@@ -35,7 +35,7 @@ from fondaco.zeroex.peer_reports import PeerReport, SetDigest, SetReport
 from fondaco.zeroex.peer_rpc import PeerRpc
 from fondaco.zeroex.rpc import MeshRpc
 from fondaco.zeroex.snapshots import UnknownSnapshot
-from fondaco.zeroex.stats import LatestBlock, Stats
+from fondaco.zeroex.stats import AddedBy, LatestBlock, Stats
 
 TEMPLATE = "protocol-zeroex.md"
 
@@ -84,6 +84,7 @@ def _stats() -> str:
     for struct, prefix in (
         (Stats, ""),
         (LatestBlock, "latestBlock."),
+        (AddedBy, "ordersAddedBy."),
         (PeerReport, "peers[]."),
         (SetReport, "peers[].sets[]."),
         (SetDigest, "setDigests[]."),
