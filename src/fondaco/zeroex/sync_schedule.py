@@ -1,6 +1,6 @@
 """When to reconcile with whom. Pure: time and chance are handed in.
 
-    joined    we dialled: at once; we were dialled: soon, unless the peer was quicker
+    joined    we dialled: at once; we were dialled: a second later
     finished  something moved: again soon, to see that it arrived; else in 30 to 60 s
     nudged    orders came from elsewhere by sync: soon, for the peers behind us
 
@@ -23,8 +23,9 @@ QUICK_ROUNDS = 5
 FIRST_OUTBOUND = (0.0, 0.2)
 """Seconds after dialling."""
 
-FIRST_INBOUND = (3.0, 6.0)
-"""Seconds after being dialled: the other side begins, and one session serves both."""
+FIRST_INBOUND = (1.0, 2.0)
+"""Seconds after being dialled. The other side begins, and what it finds is offered to us;
+our own look comes after it, since only who asks learns that both are equal."""
 
 ORDERS_A_SECOND = 2_000.0
 """How fast a peer takes in what it is offered, so that it is not asked before it can have it."""

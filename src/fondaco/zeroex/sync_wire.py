@@ -113,7 +113,7 @@ class Declined(msgspec.Struct, frozen=True, kw_only=True, tag="declined", tag_fi
     """It does not compare this, now or ever. No offence on either side."""
 
     reason: str
-    """``OtherChain``, ``FilterRefused`` or ``Busy``."""
+    """``OtherChain`` or ``FilterRefused``."""
     detail: str = ""
 
 
