@@ -1,7 +1,7 @@
 """Nodes far from each other on one machine: a network namespace each, a long cable between.
 
     async with open_places(5, delay=0.05, loss=0.02, seed=1) as places:
-        places[0].command                   # runs a program there
+        command_in(places[0], "ls")         # how a program is run there
         await places.cut([0, 1], [2, 3, 4]) # nothing passes between these
         await places.mend()
         (await places.report()).counts
