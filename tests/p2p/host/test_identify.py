@@ -11,7 +11,12 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from fondaco.p2p import limits
 from fondaco.p2p.framing import MalformedFrame
-from fondaco.p2p.host.identify import addresses_of_record, checked_record, parse_portrait
+from fondaco.p2p.host.identify import (
+    addresses_of_record,
+    checked_record,
+    parse_portrait,
+    read_record,
+)
 
 KEYS = create_new_key_pair(b"\x01" * 32)
 PEER = ID.from_pubkey(KEYS.public_key)
@@ -73,6 +78,11 @@ def test_a_record_must_be_signed_by_the_peer_it_is_of() -> None:
     ):
         assert checked_record(record, PEER) == b""
     assert checked_record(record_of(PEER), other) == b""
+    # Well signed, by somebody else.
+    assert checked_record(record_of(other), other) == b""
+    assert read_record(record_of(other)) is None
+    assert read_record(record_of(PEER)) == (PEER, ("/ip4/192.0.2.1/tcp/1",))
+    assert read_record(record_of(PEER, "/ip4/192.0.2.1/udp/1/quic-v1")) == (PEER, ())
 
 
 def test_spoiled_messages_are_read_or_refused() -> None:

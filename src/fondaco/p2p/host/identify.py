@@ -85,17 +85,26 @@ def addresses_in(raw_addresses: Sequence[bytes]) -> list[str]:
     return found
 
 
-def addresses_of_record(raw: bytes, peer: ID) -> tuple[str, ...]:
-    """Return the dialable addresses that *peer* has signed; none where it has not."""
+def read_record(raw: bytes) -> tuple[ID, tuple[str, ...]] | None:
+    """Return who has signed a peer record, which must be its own, and its addresses that
+    can be dialled; None where nobody has."""
     if not raw or len(raw) > limits.MAX_PEER_RECORD_SIZE:
-        return ()
+        return None
     try:
-        _, record = consume_envelope(raw, RECORD_DOMAIN)
+        envelope, record = consume_envelope(raw, RECORD_DOMAIN)
+        signer = ID.from_pubkey(envelope.public_key)
         texts = [str(address) for address in record.addrs[: 4 * limits.MAX_PEER_ADDRESSES]]
     # The library checks signatures and parses in here; anything may come out.
     except Exception:  # noqa: BLE001
-        return ()
-    return dialable(texts) if record.peer_id == peer else ()
+        return None
+    # The library does not compare these: anybody could sign for anybody.
+    return (signer, dialable(texts)) if record.peer_id == signer else None
+
+
+def addresses_of_record(raw: bytes, peer: ID) -> tuple[str, ...]:
+    """Return the dialable addresses that *peer* has signed; none where it has not."""
+    found = read_record(raw)
+    return found[1] if found is not None and found[0] == peer else ()
 
 
 def checked_record(raw: bytes, peer: ID) -> bytes:
