@@ -21,6 +21,7 @@ async def test_nothing_happens_and_requests_fail_at_once() -> None:
     await network.subscribe("t")
     await network.publish("t", b"x")
     await network.unsubscribe("t")
+    await network.set_rendezvous(["name"])
     await network.serve("/p", never)
     await network.serve_lines("/p", never)
     network.verdict(b"id", Verdict.ACCEPT)

@@ -33,6 +33,7 @@ TO_CHILD: list[link.ToChild] = [
     link.AddPeer(2, "peer", ("/ip4/127.0.0.1/tcp/1",), 60.0),
     link.Want(("/ip4/127.0.0.1/tcp/1/p2p/x",)),
     link.Remember((link.KnownPeer(peer="peer", addresses=("a",), seen_at=3),)),
+    link.Meet(("name",)),
     link.KeepBan("peer", 1.5),
     link.Report("peer", "timeout", 1.0),
     link.Reward("peer"),

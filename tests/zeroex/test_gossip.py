@@ -182,6 +182,17 @@ async def test_left_filters_are_not_listened_to(tmp_path: Path) -> None:
         assert TOPIC not in ann.network.topics
 
 
+async def test_peers_with_the_same_filters_are_looked_for(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        ann = await town.node("ann", syncs=False)
+        await until(lambda: ann.network.rendezvous != ())
+        everybody = {"/0x-mesh/network/1337/version/2", "/0x-mesh/network/1337/version/1"}
+        assert set(ann.network.rendezvous) == everybody
+        await ann.join(SHORT)
+        [custom] = set(ann.network.rendezvous) - everybody
+        assert custom.startswith("/0x-custom-filter-rendezvous/version/1/chain/1337/schema/")
+
+
 async def test_a_full_disk_is_nobodys_fault(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
         ann = await town.node("ann", syncs=False)

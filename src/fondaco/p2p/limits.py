@@ -331,6 +331,36 @@ MAX_AGENT_SIZE = 128
 MAX_PROTOCOLS = 128
 """Protocols of a peer that are kept."""
 
+# --- rendezvous ------------------------------------------------------------------------
+
+MAX_NAMESPACE_SIZE = 255
+"""Bytes of a name under which peers meet (libp2p rendezvous specification); instead of a
+longer one its hash is used."""
+
+MAX_NAMESPACES = 16
+"""Names under which one peer is registered, and under which we look for peers."""
+
+MAX_REGISTRATIONS = 1_000
+"""Registrations kept, at most MAX_PEER_RECORD_SIZE each, 600 bytes in practice."""
+
+MAX_REGISTRATIONS_PER_ADDRESS = 32
+"""Registrations of peers behind one IPv4 address or IPv6 /64."""
+
+REGISTRATION_SECONDS = 7_200
+"""Seconds of a registration at most, the specification's default; renewed half-way."""
+
+MAX_DISCOVERED = 32
+"""Registrations in one answer: EXCHANGED_PEERS of peer exchange."""
+
+MAX_RENDEZVOUS_MESSAGE = 64 * 1024
+"""Bytes of a message about registrations; an answer ends before it is longer."""
+
+RENDEZVOUS_REQUESTS_PER_SECOND = 1.0
+"""Messages of one peer about registrations that are answered."""
+
+RENDEZVOUS_REQUESTS_BURST = 64.0
+"""Messages at once: a registration and a question for each of MAX_NAMESPACES, twice."""
+
 # --- relays ----------------------------------------------------------------------------
 
 MAX_RELAY_MESSAGE = 8 * 1024

@@ -174,6 +174,12 @@ class Remember(_Frame, frozen=True, tag=True, array_like=True):
     peers: tuple[KnownPeer, ...]
 
 
+class Meet(_Frame, frozen=True, tag=True, array_like=True):
+    """The names under which we want to meet peers; those of before are forgotten."""
+
+    names: tuple[str, ...]
+
+
 class KeepBan(_Frame, frozen=True, tag=True, array_like=True):
     """A ban of before the restart goes on."""
 
@@ -305,7 +311,7 @@ class Counters(_Frame, frozen=True, tag=True, array_like=True):
 # fmt: off
 ToChild = (
     Start | Subscribe | Unsubscribe | Publish | Judge | Request | Cancel | Serve | Answer
-    | AddPeer | Want | Remember | KeepBan | Report | Reward | Disconnect
+    | AddPeer | Want | Remember | Meet | KeepBan | Report | Reward | Disconnect
 )
 ToMain = (
     Listening | CannotListen | Published | Delivered | Response | Failure | Inbound | Forgotten

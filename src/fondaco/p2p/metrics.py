@@ -92,6 +92,13 @@ RELAY_EVENTS = _counter(
     "circuit-too-long.",
     "event",
 )
+REGISTRATIONS = _gauge("registrations", "Peers registered with us under a name to be found by.")
+RENDEZVOUS_EVENTS = _counter(
+    "rendezvous_events",
+    "At other nodes: registered, not-registered, met (a peer was found under our names), false "
+    "(told of one that has signed nothing). Here: question, refusal.",
+    "event",
+)
 QUEUED_MESSAGES = _gauge(
     "queued_messages",
     "Gossip messages waiting: to-peers, unjudged (for a verdict), unread (by the main process), "
@@ -153,6 +160,13 @@ ROWS: tuple[Row, ...] = (
     Row("readers-paused", GUARDS, ("readers-paused",)),
     Row("answers-unread", GUARDS, ("answers-unread",)),
     Row("pings-answered", PINGS),
+    Row("registrations", REGISTRATIONS),
+    Row("registrations-made", RENDEZVOUS_EVENTS, ("registered",)),
+    Row("registrations-refused", RENDEZVOUS_EVENTS, ("not-registered",)),
+    Row("peers-met", RENDEZVOUS_EVENTS, ("met",)),
+    Row("registrations-false", RENDEZVOUS_EVENTS, ("false",)),
+    Row("rendezvous-questions", RENDEZVOUS_EVENTS, ("question",)),
+    Row("rendezvous-refusals", RENDEZVOUS_EVENTS, ("refusal",)),
     Row("reservations", RELAY_PLACES, ("ours",)),
     Row("relay-reservations", RELAY_PLACES, ("theirs",)),
     Row("relay-circuits", RELAY_CIRCUITS),

@@ -39,6 +39,7 @@ from fondaco.p2p.host.linkend import LinkEnd
 from fondaco.p2p.host.peers import Peer, Peers
 from fondaco.p2p.host.relay import Relay
 from fondaco.p2p.host.relay_client import Relays
+from fondaco.p2p.host.rendezvous import Rendezvous
 from fondaco.p2p.host.requests import Requests
 from fondaco.p2p.host.swarm import Swarm
 from fondaco.p2p.pubsub.events import Deliver
@@ -89,6 +90,13 @@ class Child:
             report=self._gossip.report,
         )
         self._discovery = Discovery(self._peers, start.tuning, clock, chance)
+        self._rendezvous = Rendezvous(
+            self._peers,
+            start.tuning,
+            chance,
+            found=self._discovery.found,
+            report=self._gossip.report,
+        )
         self._relays = Relays(
             self._peers,
             start.tuning,
@@ -158,6 +166,8 @@ class Child:
                 self._discovery.want(frame.addresses)
             case link.Remember():
                 self._discovery.remember(frame.peers)
+            case link.Meet():
+                self._rendezvous.set_names(frame.names)
             case _:
                 self._take_word_on_peer(frame)
 
@@ -274,6 +284,7 @@ class Child:
             self._gossip.counts,
             self._requests.counts,
             self._discovery.counts,
+            self._rendezvous.counts,
             self._relays.counts,
             *([self._relay.counts] if self._relay else []),
         ):
@@ -294,6 +305,7 @@ class Child:
             "queued-messages": sum(messages for messages, _ in queued),
             "queued-bytes": sum(size for _, size in queued),
             "link-queued-bytes": self._end.queued_bytes,
+            "registrations": len(self._rendezvous.table),
             "reservations": self._relays.held,
             "relay-reservations": self._relay.table.reservations if self._relay else 0,
             "relay-circuits": self._relay.table.circuits if self._relay else 0,

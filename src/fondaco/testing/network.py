@@ -123,6 +123,7 @@ class MemoryNetwork:
         self.verdicts: dict[bytes, Verdict] = {}
         """Message id -> what this node said of it."""
         self.offences: list[tuple[str, Offence]] = []
+        self.rendezvous: tuple[str, ...] = ()
         """What this node reported, in its sequence."""
         self._hub = hub
         self._scores = Scores()

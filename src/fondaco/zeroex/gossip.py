@@ -169,13 +169,15 @@ class OrderGossip:
             tasks.create_task(self._judge(), name="gossip verdicts")
 
     async def follow_filters(self) -> None:
-        """Listen to the topics of the filters joined now, and to no others."""
+        """Listen to the topics of the filters joined now, and to no others; look for peers
+        who have the same."""
         wanted = self._trading.channels() if self._is_on else {}
         for topic in self._channels.keys() - wanted.keys():
             await self._network.unsubscribe(topic)
         for topic in wanted.keys() - self._channels.keys():
             await self._network.subscribe(topic)
         self._channels = wanted
+        await self._network.set_rendezvous(self._trading.rendezvous())
 
     def stats(self) -> GossipStats:
         """Return the counters."""

@@ -24,6 +24,9 @@ class GossipNetwork(Protocol):
 
     async def unsubscribe(self, topic: str) -> None: ...
 
+    async def set_rendezvous(self, names: Sequence[str]) -> None:
+        """Meet peers under these names and under no others."""
+
     def messages(self) -> AsyncIterator[GossipMessage]:
         """Yield what comes on subscribed topics. What is not taken waits, within bounds."""
 

@@ -153,6 +153,10 @@ class Discovery:
             if addresses := addresses_of_record(info.signed_record, ID(info.peer)):
                 self._learn(info.peer, addresses)
 
+    def found(self, peer: bytes, addresses: tuple[str, ...]) -> None:
+        """Take a peer and the addresses it has signed."""
+        self._learn(peer, addresses)
+
     def take_seen(self) -> tuple[KnownPeer, ...]:
         """Return the peers worth storing that have changed since the last call."""
         rows = []
