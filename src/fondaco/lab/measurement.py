@@ -104,15 +104,13 @@ class Measurement:
         Raises:
             NotLinked: it does not happen.
         """
-        try:
-            async with asyncio.timeout(LINK_SECONDS):
-                while missing := await self._unlinked(peers, topics):
-                    self._progress(f"waiting for links: {', '.join(missing)}")
-                    await self._clock.sleep(ASK_SECONDS)
-        except TimeoutError:
-            raise NotLinked(
-                f"nodes without all their links after {LINK_SECONDS:.0f} s: {', '.join(missing)}"
-            ) from None
+        until = self._clock.monotonic() + LINK_SECONDS
+        while missing := await self._unlinked(peers, topics):
+            waiting = ", ".join(missing)
+            if self._clock.monotonic() > until:
+                raise NotLinked(f"links are missing after {LINK_SECONDS:.0f} s: {waiting}")
+            self._progress(f"waiting for links: {waiting}")
+            await self._clock.sleep(ASK_SECONDS)
         await self._clock.sleep(SETTLE_SECONDS)
 
     async def _unlinked(self, wanted: Sequence[int], topics: int) -> list[str]:

@@ -84,7 +84,7 @@ class Proxy:
                 raise
         finally:
             self._running.discard(task)
-            writer.transport.abort()
+            self._end(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = self._target
@@ -100,7 +100,13 @@ class Proxy:
         except* OSError:
             pass  # one end is gone; so is the connection
         finally:
-            far_writer.transport.abort()
+            self._end(far_writer)
+
+    def _end(self, writer: asyncio.StreamWriter) -> None:
+        if self.is_cut:
+            writer.transport.abort()
+        else:
+            writer.close()  # when what is in it has left
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         underway: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_UNDERWAY)
