@@ -125,15 +125,7 @@ def make_sharing(
         chance: of the schedule; unpredictable where strangers can connect.
         new_id: returns a fresh UUID as text.
     """
-    gossip = OrderGossip(
-        network=network,
-        service=service,
-        memory=memory,
-        trading=trading,
-        clock=clock,
-        is_on=config.enable_gossip,
-    )
-    ledger.tell(gossip.take)
+    gossip = _make_gossip(config, network, ledger, service, memory, trading, clock)
     agreements = Agreements()
     walk = BookWalk(database=database, sets=memory.sets, clock=clock)
     mesh = MeshSync(
@@ -171,6 +163,28 @@ def make_sharing(
         sync=sync,
         mesh=mesh,
     )
+
+
+def _make_gossip(
+    config: Config,
+    network: Network,
+    ledger: Ledger,
+    service: OrderService,
+    memory: OrderMemory,
+    trading: Trading,
+    clock: Clock,
+) -> OrderGossip:
+    """Return gossip that hears of every commit."""
+    gossip = OrderGossip(
+        network=network,
+        service=service,
+        memory=memory,
+        trading=trading,
+        clock=clock,
+        is_on=config.enable_gossip,
+    )
+    ledger.tell(gossip.take)
+    return gossip
 
 
 def new_memory(clock: Clock, block: Callable[[], int]) -> OrderMemory:
