@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY
@@ -21,7 +22,7 @@ SALES = Metric(
 )
 SHELVES = Metric(name="fondaco_shelves", kind=Kind.GAUGE, text="Shelves in use.")
 
-NODE = {"version": "1.2.3", "peer_id": "16Uiu2"}
+page_of = partial(MetricsPage, version="1.2.3", peer_id="16Uiu2")
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -66,7 +67,7 @@ def test_a_scraper_reads_what_was_said(
     accept: str, read: Callable[[str], Iterable[Family]], content_type: str
 ) -> None:
     shop = Shop()
-    page = MetricsPage([shop], **NODE)
+    page = page_of([shop])
     shop.shelves = 4
     answer = page(accept)
     assert answer.status == 200
@@ -86,7 +87,7 @@ def test_a_scraper_reads_what_was_said(
 
 def test_the_figures_of_the_process_and_of_its_child() -> None:
     child: list[int] = []
-    page = MetricsPage([], **NODE, child=lambda: child[0] if child else None)
+    page = page_of([], child=lambda: child[0] if child else None)
 
     def names() -> dict[str, float]:
         families = read_text(page("").body.decode())
@@ -104,11 +105,11 @@ def test_the_figures_of_the_process_and_of_its_child() -> None:
 
 def test_nothing_is_registered_for_the_whole_process() -> None:
     before = {family.name for family in REGISTRY.collect()}
-    MetricsPage([Shop()], **NODE)
-    MetricsPage([Shop()], **NODE)
+    page_of([Shop()])
+    page_of([Shop()])
     assert {family.name for family in REGISTRY.collect()} == before
 
 
 def test_a_name_can_be_declared_once() -> None:
     with pytest.raises(ValueError, match="fondaco_sales_total, fondaco_shelves"):
-        MetricsPage([Shop(), Shop()], **NODE)
+        page_of([Shop(), Shop()])
