@@ -20,6 +20,7 @@ class Conversation:
     def __init__(self, child: Child) -> None:
         self.child = child
         self._frames = self._one_by_one()
+        self._passed: list[link.ToMain] = []
 
     async def _one_by_one(self) -> AsyncIterator[link.ToMain]:
         async for frames in self.child.frames():
@@ -27,11 +28,16 @@ class Conversation:
                 yield frame
 
     async def wait_for(self, kind: type[T], wanted: Callable[[T], bool] = lambda _: True) -> T:
-        """Return the next frame of a *kind* that is *wanted*; what comes before is dropped."""
+        """Return the first frame of a *kind* that is *wanted* and was not returned before."""
+        for passed in self._passed:
+            if isinstance(passed, kind) and wanted(passed):
+                self._passed.remove(passed)
+                return passed
         async with asyncio.timeout(PATIENCE):
             async for frame in self._frames:
                 if isinstance(frame, kind) and wanted(frame):
                     return frame
+                self._passed.append(frame)
         raise AssertionError("the child has ended")
 
 
@@ -90,7 +96,7 @@ async def test_frames_do_what_they_say() -> None:
         put(link.Request(6, other.peer_id, "/p/1", False, b"def", 5.0))
         assert await talk.wait_for(link.Response) == link.Response(6, b"fed")
         put(link.Request(7, key_of("nobody").peer_id, "/p/1", False, b"", 5.0))
-        assert (await talk.wait_for(link.Failure)).number == 7
+        await talk.wait_for(link.Failure, lambda one: one.number == 7)
 
         put(link.Serve("/q/1", False))
         put(link.Subscribe("t"))

@@ -37,9 +37,7 @@ from fondaco.p2p.host.gossip import Gossip
 from fondaco.p2p.host.hardening import harden
 from fondaco.p2p.host.linkend import LinkEnd
 from fondaco.p2p.host.peers import Peer, Peers
-from fondaco.p2p.host.relay import Relay
-from fondaco.p2p.host.relay_client import Relays
-from fondaco.p2p.host.rendezvous import Rendezvous
+from fondaco.p2p.host.reach import Reachability
 from fondaco.p2p.host.requests import Requests
 from fondaco.p2p.host.swarm import Swarm
 from fondaco.p2p.pubsub.events import Deliver
@@ -90,26 +88,14 @@ class Child:
             report=self._gossip.report,
         )
         self._discovery = Discovery(self._peers, start.tuning, clock, chance)
-        self._rendezvous = Rendezvous(
+        self._reach = Reachability(
             self._peers,
-            start.tuning,
-            chance,
-            found=self._discovery.found,
-            report=self._gossip.report,
-        )
-        self._relays = Relays(
-            self._peers,
+            self._discovery,
+            start.reach,
             start.tuning,
             clock,
             chance,
-            start.reach.relays,
             report=self._gossip.report,
-        )
-        self._discovery.want(self._relays.wanted)
-        self._relay = (
-            Relay(self._peers, start.tuning, clock, report=self._gossip.report)
-            if start.reach.serves_relay
-            else None
         )
         self._peers.on_addresses = lambda: end.put(self._listening())
         self._peers.observe(self)
@@ -167,7 +153,7 @@ class Child:
             case link.Remember():
                 self._discovery.remember(frame.peers)
             case link.Meet():
-                self._rendezvous.set_names(frame.names)
+                self._reach.meet(frame.names)
             case _:
                 self._take_word_on_peer(frame)
 
@@ -284,9 +270,7 @@ class Child:
             self._gossip.counts,
             self._requests.counts,
             self._discovery.counts,
-            self._rendezvous.counts,
-            self._relays.counts,
-            *([self._relay.counts] if self._relay else []),
+            self._reach.counts(),
         ):
             counts.update(source)
         for name, value in msgspec.structs.asdict(self._router.counters).items():
@@ -305,10 +289,6 @@ class Child:
             "queued-messages": sum(messages for messages, _ in queued),
             "queued-bytes": sum(size for _, size in queued),
             "link-queued-bytes": self._end.queued_bytes,
-            "registrations": len(self._rendezvous.table),
-            "reservations": self._relays.held,
-            "relay-reservations": self._relay.table.reservations if self._relay else 0,
-            "relay-circuits": self._relay.table.circuits if self._relay else 0,
             "banned": self._router.bans.count(now)
             + sum(until > now for until in self._kept_bans.values()),
         }

@@ -1,0 +1,57 @@
+"""The ways, beyond dialling known addresses, in which peers find and reach each other.
+
+    rendezvous   names we share            --> peers to dial
+    relays       places at others', ours   --> addresses to tell, connections
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from random import Random
+
+from fondaco.clock import Clock
+from fondaco.p2p.host.discovery import Discovery
+from fondaco.p2p.host.peers import Peers
+from fondaco.p2p.host.relay import Relay
+from fondaco.p2p.host.relay_client import Relays
+from fondaco.p2p.host.rendezvous import Rendezvous
+from fondaco.p2p.link import Reach, Tuning
+from fondaco.p2p.scores import Offence
+
+
+class Reachability:
+    """All of them, as the settings want it."""
+
+    def __init__(
+        self,
+        peers: Peers,
+        discovery: Discovery,
+        wanted: Reach,
+        tuning: Tuning,
+        clock: Clock,
+        chance: Random,
+        *,
+        report: Callable[[bytes, Offence], None],
+    ) -> None:
+        self._rendezvous = Rendezvous(peers, tuning, chance, found=discovery.found, report=report)
+        self._relays = Relays(peers, tuning, clock, chance, wanted.relays, report=report)
+        self._relay = Relay(peers, tuning, clock, report=report) if wanted.serves_relay else None
+        discovery.want(self._relays.wanted)
+
+    def meet(self, names: Iterable[str]) -> None:
+        """Meet peers under these names from now on, and under no others."""
+        self._rendezvous.set_names(names)
+
+    def counts(self) -> Counter[str]:
+        """Return what has happened, and how much is held at this moment."""
+        counts = Counter(
+            {"registrations": len(self._rendezvous.table), "reservations": self._relays.held}
+        )
+        counts.update(self._rendezvous.counts)
+        counts.update(self._relays.counts)
+        if self._relay is not None:
+            counts.update(self._relay.counts)
+            counts["relay-reservations"] = self._relay.table.reservations
+            counts["relay-circuits"] = self._relay.table.circuits
+        return counts
