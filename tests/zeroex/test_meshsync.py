@@ -12,11 +12,16 @@ import pytest
 from fondaco.p2p.scores import Offence
 from fondaco.testing.until import until
 from fondaco.zeroex.allowance import HOUR
-from fondaco.zeroex.codec import decode_order
+from fondaco.zeroex.codec import decode_order, encode_order
 from fondaco.zeroex.eip712 import order_hash
 from fondaco.zeroex.limits import MESH_PAGE, MESH_SNAPSHOT_SECONDS, MESH_SNAPSHOTS
-from fondaco.zeroex.meshsync import PATIENCE, PageRefused
-from fondaco.zeroex.meshsync_wire import MESH_PROTOCOL, PAGINATION, MalformedPage
+from fondaco.zeroex.meshsync import EMPTY_PAGES_TOLERATED, PATIENCE, PageRefused
+from fondaco.zeroex.meshsync_wire import (
+    MESH_PROTOCOL,
+    PAGINATION,
+    MalformedPage,
+    encode_response,
+)
 from fondaco.zeroex.order import ProtocolVersion
 from support.order_bench import names, orders
 from support.peer_nodes import PeerNode, open_town
@@ -147,3 +152,38 @@ async def test_pages_that_are_none_are_the_peers_fault(tmp_path: Path) -> None:
         town.hub.connect(liar, ann.network)
         await until(lambda: ann.network.refuses("liar"))
         assert {offence for _, offence in ann.network.offences} == {Offence.MALFORMED_STREAM}
+
+
+async def test_pages_without_end_and_without_a_good_order_end_in_a_ban(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        ann = await town.node("ann", gossips=False)
+        liar = town.hub.join("liar")
+        pages = itertools.count()
+
+        async def lie(peer: str, payload: bytes) -> bytes:
+            spoiled = orders(1, signature=b"\x02", salt=next(pages))
+            return encode_response(
+                [encode_order(one) for one in spoiled], is_last=False, page=0, snapshot_id="x"
+            )
+
+        await liar.serve_lines(MESH_PROTOCOL, lie)
+        town.hub.connect(liar, ann.network)
+        await until(lambda: ann.network.refuses("liar"))
+        assert {offence for _, offence in ann.network.offences} == {Offence.INVALID_ORDER}
+        assert next(pages) < 100
+
+
+async def test_empty_pages_without_end_are_not_read_for_ever(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        ann = await town.node("ann", gossips=False)
+        liar = town.hub.join("liar")
+        pages = itertools.count()
+
+        async def lie(peer: str, payload: bytes) -> bytes:
+            return encode_response([], is_last=False, page=next(pages), snapshot_id="x")
+
+        await liar.serve_lines(MESH_PROTOCOL, lie)
+        town.hub.connect(liar, ann.network)
+        await until(lambda: bool(ann.network.offences))
+        assert ann.network.offences == [("liar", Offence.FALSE_RECONCILIATION)]
+        assert next(pages) == EMPTY_PAGES_TOLERATED + 1

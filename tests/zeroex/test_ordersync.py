@@ -15,6 +15,8 @@ from fondaco.testing.until import until
 from fondaco.zeroex.agreement import STAYS_DIFFERENT, STAYS_SECONDS, AgreementState
 from fondaco.zeroex.errors import RejectionCode
 from fondaco.zeroex.lifecycle import Rejected, Valid
+from fondaco.zeroex.limits import REQUEST_SECONDS, SESSIONS_AT_ONCE
+from fondaco.zeroex.meshsync_wire import MESH_PROTOCOL, encode_response
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.scopes import Scope
 from support.order_bench import names, orders
@@ -219,6 +221,27 @@ async def test_peers_of_another_chain_share_nothing_and_are_left_alone(tmp_path:
         await until(lambda: ann.sync.stats().sessions == 1 and bob.server.counts["greet"] == 1)
         assert ann.knows_of(bob) == {}
         assert ann.network.offences == []
+
+
+async def test_peers_that_do_not_answer_keep_nobody_waiting(tmp_path: Path) -> None:
+    """They are more than are compared with at once, and each answers just in time, for ever."""
+    async with open_town(tmp_path) as town:
+        ann = await town.node("ann", gossips=False)
+        bob = await town.node("bob", gossips=False, syncs=False)
+
+        async def dawdle(peer: str, payload: bytes) -> bytes:
+            await town.clock.sleep(REQUEST_SECONDS - 1)
+            return encode_response([], is_last=False, page=0, snapshot_id="")
+
+        for number in range(2 * SESSIONS_AT_ONCE):
+            idler = town.hub.join(f"idler {number}")
+            await idler.serve_lines(MESH_PROTOCOL, dawdle)
+            town.hub.connect(ann.network, idler)
+        await until(lambda: ann.sync.stats().sessions == SESSIONS_AT_ONCE)
+        town.hub.connect(bob.network, ann.network)
+        await bob.bench.add(*orders(20))
+        await town.until_equal(ann, bob)
+        assert ann.sync.stats().sessionsFailed == 0
 
 
 async def test_a_lasting_difference_is_said_once_and_counted(

@@ -134,6 +134,10 @@ REQUEST_SECONDS = 30.0
 SESSIONS_AT_ONCE = 4
 """Peers that are reconciled with at the same time: more would share the same two cores."""
 
+SLOW_SESSION_SECONDS = 40.0
+"""Seconds after which a session no longer counts among those: a first sync of 100,000 orders
+takes 30 from a peer that answers at once."""
+
 WITHHELD_TOLERATED = 500
 """Ids of one session a peer may claim and not deliver: orders end meanwhile, a block can
 take hundreds with it."""

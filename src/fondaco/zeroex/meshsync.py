@@ -41,7 +41,7 @@ from fondaco.zeroex.meshsync_wire import (
     read_request,
     read_response,
 )
-from fondaco.zeroex.offences import WEIGHTS, Fault
+from fondaco.zeroex.offences import WEIGHTS, Fault, count_invalid
 from fondaco.zeroex.order import OrderHash, ProtocolVersion
 from fondaco.zeroex.order_memory import OrderMemory
 from fondaco.zeroex.peering import SyncNetwork
@@ -54,6 +54,9 @@ PATIENCE = 5.0
 
 STEP = 0.1
 """Seconds between two looks whether it is its turn."""
+
+EMPTY_PAGES_TOLERATED = 20
+"""Pages in a row without an order: 10,000 that have ended since the peer's snapshot."""
 
 
 class PageRefused(Unavailable):
@@ -195,7 +198,7 @@ class MeshSync:
             chainID=self._trading.chain_id,
             exchangeAddress=f"0x{self._trading.exchanges[self._version].hex()}",
         )
-        new, snapshot_id = 0, ""
+        new, empty, snapshot_id = 0, 0, ""
         for number in range(MAX_MESH_PAGES):
             wanted = PageRequest(page=number, snapshotID=snapshot_id, orderfilter=wanted_orders)
             line = await self._network.request_lines(
@@ -211,12 +214,18 @@ class MeshSync:
                 raise
             result = await self._service.add(page.orders, Origin.SYNC, pinned=False)
             self._memory.note(result, peer=peer)
+            if invalid := count_invalid(result):
+                self._report(peer, Fault.INVALID_ORDER, invalid)
             new += sum(accepted.is_new for accepted in result.accepted)
             snapshot_id = page.snapshot_id
+            empty = 0 if page.orders else empty + 1
             if page.is_last:
+                break
+            if empty > EMPTY_PAGES_TOLERATED:
+                self._report(peer, Fault.BARREN_DIALOGUE)
                 break
         return new
 
-    def _report(self, peer: str, fault: Fault) -> None:
+    def _report(self, peer: str, fault: Fault, times: int = 1) -> None:
         offence, weight = WEIGHTS[fault]
-        self._network.report(peer, offence, weight)
+        self._network.report(peer, offence, weight * times)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from fondaco.errors import PeerError, Verdict
+from fondaco.errors import PeerError
 from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.gossip import OrderDoor
 from fondaco.zeroex.intake import NO_HASH
@@ -28,7 +28,7 @@ from fondaco.zeroex.limits import (
     REQUEST_SECONDS,
     WITHHELD_TOLERATED,
 )
-from fondaco.zeroex.offences import WEIGHTS, Fault
+from fondaco.zeroex.offences import WEIGHTS, Fault, count_invalid
 from fondaco.zeroex.order_memory import OrderMemory
 from fondaco.zeroex.peering import SyncNetwork
 from fondaco.zeroex.service import AddResult
@@ -188,8 +188,7 @@ class OrderFetch:
     def _judge(
         self, peer: str, asked: Sequence[bytes], result: AddResult, fetched: Fetched
     ) -> None:
-        invalid = sum(refusal.rejection.verdict is Verdict.REJECT for refusal in result.rejected)
-        if invalid:
+        if invalid := count_invalid(result):
             self.report(peer, Fault.INVALID_ORDER, invalid)
         delivered: set[bytes] = {accepted.order_hash for accepted in result.accepted}
         delivered.update(refusal.order_hash for refusal in result.rejected)

@@ -33,6 +33,7 @@ from fondaco.zeroex.limits import (
     MAX_PENDING_OFFERS,
     REQUEST_SECONDS,
     SESSIONS_AT_ONCE,
+    SLOW_SESSION_SECONDS,
 )
 from fondaco.zeroex.meshsync_wire import MESH_PROTOCOL
 from fondaco.zeroex.offences import Fault
@@ -164,7 +165,7 @@ class OrderSync:
         self._clock = clock
         self._schedule = Schedule(chance)
         self._here: dict[str, PeerInfo] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}
         self._offered: dict[str, dict[bytes, None]] = {}
         self._offers: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -253,15 +254,24 @@ class OrderSync:
             for peer in self._offered.keys() - self._offers.keys():
                 task = tasks.create_task(self._fetch_offered(peer), name=f"offers of {peer}")
                 self._offers[peer] = task
-            room = SESSIONS_AT_ONCE - len(self._running)
-            for peer in self._schedule.start(self._clock.monotonic(), room):
+            now = self._clock.monotonic()
+            busy = self._busy(now)
+            for peer in self._schedule.start(now, SESSIONS_AT_ONCE - len(busy)):
                 task = tasks.create_task(self._session(peer), name=f"order sync with {peer}")
-                self._running.add(task)
+                self._running[task] = now
             await self._until_due()
+
+    def _busy(self, now: float) -> list[float]:
+        """Return when the sessions began that keep others waiting. What drags on waits for
+        its peer, not for us; a few such peers must not keep all others out."""
+        return [began for began in self._running.values() if now - began < SLOW_SESSION_SECONDS]
 
     async def _until_due(self) -> None:
         due = self._schedule.due
-        if due is None or len(self._running) >= SESSIONS_AT_ONCE:
+        busy = self._busy(self._clock.monotonic())
+        if due is not None and len(busy) >= SESSIONS_AT_ONCE:
+            due = min(busy) + SLOW_SESSION_SECONDS
+        if due is None:
             await self._wake.wait()
             return
         waits = [
@@ -291,7 +301,7 @@ class OrderSync:
         finally:
             task = asyncio.current_task()
             if task is not None:
-                self._running.discard(task)
+                self._running.pop(task, None)
             self._wake.set()
 
     async def _with_peer(self, peer: str) -> _Moved:
