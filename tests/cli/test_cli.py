@@ -37,7 +37,10 @@ def test_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "demo", "devnet", "fetch", "stats", "orders", "peers", "explain", "docs", "version"],
+    [
+        *("run", "demo", "devnet", "fetch", "lab"),
+        *("stats", "orders", "peers", "explain", "docs", "version"),
+    ],
 )
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     done = fondaco(command, "--help", cwd=tmp_path)

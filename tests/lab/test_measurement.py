@@ -46,6 +46,17 @@ def posted(node: ScriptedNode) -> list[list[str]]:
     ]
 
 
+async def test_a_node_is_shown_its_token_by_both_connections() -> None:
+    async with scripted_nodes(2) as (ann, bob):
+        stations = [
+            Station(name="ann", rpc=ann.url, token="a-token-of-anns"),
+            Station(name="bob", rpc=bob.url),
+        ]
+        async with open_measurement(stations, ORDERS, clock=JumpingClock(100.0)):
+            assert ann.authorizations == ["Bearer a-token-of-anns"] * 2
+            assert bob.authorizations == [None] * 2
+
+
 @pytest.mark.parametrize("calls_at_once", [1, 8])
 async def test_orders_are_posted_as_planned_and_seen_everywhere(calls_at_once: int) -> None:
     async with measuring() as (measured, (ann, bob)):

@@ -2,6 +2,7 @@
 
     run, demo, devnet, fetch    start something          starting.py
     stats, orders, explain      ask a running node       asking.py
+    lab                         measure many nodes       laboratory.py
     docs, version               about this program       here
 
 A command imports what it needs when it is called: ``fondaco --help`` must not wait for
@@ -16,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from fondaco.cli import asking, starting
+from fondaco.cli import asking, laboratory, starting
 
 app = typer.Typer(
     name="fondaco",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 starting.add_commands(app)
 asking.add_commands(app)
+laboratory.add_commands(app)
 
 
 @app.command()

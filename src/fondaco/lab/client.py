@@ -118,13 +118,13 @@ class NodeClient:
 
 
 @contextlib.asynccontextmanager
-async def open_client(url: str) -> AsyncIterator[NodeClient]:
-    """Connect to the node at *url*, ``ws://host:port``.
+async def open_client(url: str, *, token: str = "") -> AsyncIterator[NodeClient]:
+    """Connect to the node at *url*, ``ws://host:port``; *token* is its ``RPC_TOKEN``.
 
     Raises:
         NodeGone: nobody answers there.
     """
-    async with _open_socket(url) as socket:
+    async with _open_socket(url, token) as socket:
         client = NodeClient(url, socket)
         reading = asyncio.create_task(client.read(), name=f"answers of {url}")
         try:
@@ -134,13 +134,13 @@ async def open_client(url: str) -> AsyncIterator[NodeClient]:
             await asyncio.wait([reading])
 
 
-async def follow(url: str, tell: Tell, on_open: Callable[[], None]) -> None:
+async def follow(url: str, tell: Tell, on_open: Callable[[], None], *, token: str = "") -> None:
     """Tell of each order that the node at *url* stores, from ``on_open`` on; for ever.
 
     Raises:
         NodeGone: the node is not there, or has ended the subscription.
     """
-    async with _open_socket(url) as socket:
+    async with _open_socket(url, token) as socket:
         request = {"jsonrpc": "2.0", "id": 0, "method": "mesh_subscribe", "params": ["orders"]}
         try:
             await socket.send(msgspec.json.encode(request), text=True)
@@ -158,7 +158,7 @@ async def follow(url: str, tell: Tell, on_open: Callable[[], None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _open_socket(url: str) -> AsyncIterator[ClientConnection]:
+async def _open_socket(url: str, token: str) -> AsyncIterator[ClientConnection]:
     try:
         # Pings are the lab's own load, and a node that is busy for 20 s is not gone.
         socket = await connect(
@@ -167,6 +167,7 @@ async def _open_socket(url: str) -> AsyncIterator[ClientConnection]:
             compression=None,
             open_timeout=OPEN_SECONDS,
             ping_interval=None,
+            additional_headers={"Authorization": f"Bearer {token}"} if token else {},
         )
     except (OSError, WebSocketException, TimeoutError) as exc:
         raise NodeGone(f"no node answers at {url}: {exc or 'too late'}") from exc

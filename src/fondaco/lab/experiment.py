@@ -83,8 +83,12 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         return Random(f"fondaco lab {self.seed} {purpose}")
 
 
-def check(experiment: Experiment) -> None:
-    """Raise a ConfigurationError where this cannot be done on this machine."""
+def check(experiment: Experiment, *, free_mb: float | None) -> None:
+    """Raise a ConfigurationError where this cannot be done on this machine.
+
+    Args:
+        free_mb: memory to be had; None where that is not known.
+    """
     if not sys.platform.startswith("linux"):
         raise ConfigurationError("lab", f"runs on Linux, not on {sys.platform}")
     if not 2 <= experiment.nodes <= MOST_NODES:
@@ -104,11 +108,13 @@ def check(experiment: Experiment) -> None:
         )
     if experiment.partition and not experiment.has_order_sync:
         raise ConfigurationError("--partition", "heals by order sync alone", "drop --no-order-sync")
-    needed, free = experiment.nodes * MEMORY_PER_NODE_MB, free_memory_mb()
-    if free is not None and needed > free:
-        most = int(free // MEMORY_PER_NODE_MB)
+    needed = experiment.nodes * MEMORY_PER_NODE_MB
+    if free_mb is not None and needed > free_mb:
+        most = int(free_mb // MEMORY_PER_NODE_MB)
         remedy = f"ask for {most}" if most >= 2 else "free some"
-        raise ConfigurationError("N", f"takes {needed:.0f} MB and {free:.0f} MB are free", remedy)
+        raise ConfigurationError(
+            "N", f"takes {needed:.0f} MB and {free_mb:.0f} MB are free", remedy
+        )
 
 
 async def perform(
@@ -127,7 +133,7 @@ async def perform(
         ConfigurationError: it cannot be done here.
         NodeError, ExceptionGroup: a part did not start, or was lost.
     """
-    check(experiment)
+    check(experiment, free_mb=free_memory_mb())
     links = topology.connect(experiment.nodes, experiment.neighbours, experiment.chance("topology"))
     async with contextlib.AsyncExitStack() as stack:
         if folder is None:

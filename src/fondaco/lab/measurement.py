@@ -69,6 +69,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     """``ws://host:port`` of its JSON-RPC."""
     pid: int | None = None
     """Its main process, where that is in sight: for processor time and memory."""
+    token: str = ""
+    """Its ``RPC_TOKEN``, which it needs where *rpc* is not on loopback."""
 
 
 class Measurement:
@@ -249,13 +251,16 @@ async def open_measurement(
         ExceptionGroup: with a NodeGone, as soon as a node cannot be reached any more.
     """
     async with contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(open_client(one.rpc)) for one in stations]
+        clients = [
+            await stack.enter_async_context(open_client(one.rpc, token=one.token))
+            for one in stations
+        ]
         measured = Measurement(stations, clients, orders, clock, progress)
         async with asyncio.TaskGroup() as tasks:
             following, opened = [], []
             for node, station in enumerate(stations):
                 is_open = asyncio.Event()
-                work = _follow(station.rpc, node, measured.sightings, clock, is_open)
+                work = _follow(station, node, measured.sightings, clock, is_open)
                 following.append(tasks.create_task(work, name=f"orders of {station.name}"))
                 opened.append(is_open)
             for is_open in opened:
@@ -268,12 +273,12 @@ async def open_measurement(
 
 
 async def _follow(
-    url: str, node: int, sightings: Sightings, clock: Clock, is_open: asyncio.Event
+    station: Station, node: int, sightings: Sightings, clock: Clock, is_open: asyncio.Event
 ) -> None:
     def tell(names: Sequence[str]) -> None:
         sightings.seen(node, names, clock.monotonic())
 
-    await follow(url, tell, is_open.set)
+    await follow(station.rpc, tell, is_open.set, token=station.token)
 
 
 def reading_of(answer: dict[str, Any], used: processes.Usage | None) -> Reading:
