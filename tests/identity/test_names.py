@@ -1,19 +1,27 @@
-"""Peer IDs, both ways."""
+"""Peer IDs, both ways; GUIDs."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 
 from fondaco.identity.keys import IdentityKey
 from fondaco.identity.names import (
     InvalidPeerId,
+    guid,
     peer_id,
     protobuf_public_key,
     public_key_in,
     public_key_of,
     raw_peer_id,
+    ripemd160,
     spell_peer_id,
 )
+
+MARKET = Path(__file__).parents[1] / "vectors" / "openbazaar_vectors.json"
+GUIDS: list[dict[str, str]] = json.loads(MARKET.read_text())["guid"]
 
 NAME = "16Uiu2HAmGd949LwaV4KNvK2WDSiMVy7xEmW983VH75CMmefmMpP7"
 
@@ -77,3 +85,19 @@ def test_bytes_and_text_name_the_same_peer() -> None:
 def test_bytes_that_contain_no_secp256k1_key(raw: bytes) -> None:
     with pytest.raises(InvalidPeerId):
         public_key_in(raw)
+
+
+@pytest.mark.parametrize("vector", GUIDS, ids=lambda vector: vector["guid"][:6])
+def test_guids_of_the_original(vector: dict[str, str]) -> None:
+    point = bytes.fromhex(vector["pubkey"])
+    compressed = bytes([2 + point[-1] % 2]) + point[1:33]
+    assert guid(compressed).hex() == vector["guid"]
+
+
+def test_no_guid_without_a_point() -> None:
+    with pytest.raises(ValueError, match="Invalid"):
+        guid(b"\x02" + b"\xff" * 32)
+
+
+def test_ripemd160_is_what_its_authors_say() -> None:
+    assert ripemd160(b"abc").hex() == "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"

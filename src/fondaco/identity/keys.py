@@ -14,7 +14,7 @@ import binascii
 from typing import NoReturn, final
 
 from fondaco.errors import NodeError
-from fondaco.identity import names, signatures
+from fondaco.identity import names, schnorr, signatures
 from fondaco.identity.libwally import wallycore
 
 HARDENED = 2**31
@@ -81,6 +81,10 @@ class IdentityKey(_Opaque):
     def sign(self, text: bytes) -> bytes:
         """Return a DER signature of SHA-256(*text*): what libp2p calls signing."""
         return signatures.sign(self._secret, text)
+
+    def sign_tagged(self, tag: str, text: bytes) -> bytes:
+        """Return a BIP340 signature of the tagged hash of *text*: what the market calls signing."""
+        return schnorr.sign(self._secret, schnorr.tagged_hash(tag, text))
 
     def export_for_libp2p(self) -> str:
         """Return the private key in the form of 0x Mesh's ``keys/privkey``: base64."""

@@ -1,9 +1,12 @@
 """The names that follow from one secp256k1 public key.
 
-So far the libp2p peer ID; the market's names (GUID, SIN) come from the same key.
+The libp2p peer ID and the market's GUID.
 """
 
 from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
 
 from fondaco.errors import NodeError
 from fondaco.identity.libwally import wallycore
@@ -22,6 +25,12 @@ _HEADER = _MULTIHASH_HEADER + _PROTOBUF_HEADER
 
 RAW_PEER_ID_SIZE = len(_HEADER) + PUBLIC_KEY_SIZE
 """Bytes of the peer ID of a secp256k1 key: 39."""
+
+GUID_SIZE = 20
+"""Bytes of a GUID; 40 hex digits at the rim."""
+
+NAMES_REMEMBERED = 16_384
+"""Keys whose GUID is remembered, 200 bytes each: a DHT sees the same few thousand."""
 
 LONGEST_PEER_ID = 64
 """Characters. A secp256k1 peer ID has 53; base58 costs time that grows with the square."""
@@ -90,3 +99,21 @@ def spell_peer_id(raw: bytes) -> str:
 def protobuf_public_key(public_key: bytes) -> bytes:
     """Return a compressed key as libp2p's protobuf ``PublicKey``: 37 bytes."""
     return _PROTOBUF_HEADER + public_key
+
+
+def ripemd160(text: bytes) -> bytes:
+    """Return the 20 bytes. (That of ``hashlib`` is missing where OpenSSL has retired it.)"""
+    return bytes(wallycore.ripemd160(text))
+
+
+@lru_cache(NAMES_REMEMBERED)
+def guid(public_key: bytes) -> bytes:
+    """Return the OpenBazaar GUID of a compressed key, 20 bytes.
+
+    RIPEMD-160 of SHA-256 over the *hex text* of the uncompressed key, as the original has it.
+
+    Raises:
+        ValueError: *public_key* is not a point on secp256k1.
+    """
+    point = bytes(wallycore.ec_public_key_decompress(public_key))
+    return ripemd160(hashlib.sha256(point.hex().encode()).digest())
