@@ -74,6 +74,7 @@ lock: $(BIN)/uv ## compile the hashed requirement files anew
 	$(COMPILE) pyproject.toml --extra p2p --extra dev -o requirements/dev.txt
 	$(COMPILE) requirements/sdists.in -o requirements/sdists.txt
 	$(COMPILE) requirements/node.in -o requirements/node.txt
+	$(COMPILE) --no-deps requirements/interop.in -o requirements/interop.txt
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 
 clean:

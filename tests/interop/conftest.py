@@ -13,6 +13,7 @@ from fondaco.p2p import limits
 from fondaco.p2p.linked import LinkedNetwork
 from interop.js_peer import KIND, PROJECT, JsProcess, open_js
 from support.npm import install
+from support.p2pd import install_p2pd
 from support.peers import LONELY, node
 
 
@@ -20,6 +21,12 @@ from support.peers import LONELY, node
 def js_packages() -> Path:
     """Where js-libp2p is installed."""
     return install(PROJECT, KIND)
+
+
+@pytest.fixture(scope="session")
+def p2pd() -> Path:
+    """The go-libp2p daemon's program."""
+    return install_p2pd()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

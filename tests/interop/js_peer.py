@@ -24,6 +24,7 @@ from typing import Any
 
 from support.driven import Driven, driven
 from support.npm import program
+from support.peers import PATIENCE
 
 PROJECT = Path(__file__).parent / "js-peer"
 
@@ -65,8 +66,14 @@ class JsHost:
 
     async def sees_subscriber(self, topic: str, peer_id: str) -> None:
         """Return when the host knows that *peer_id* listens to *topic*."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while peer_id not in await self.do("subscribers", topic=topic):
+                pass
+
+    async def has_in_mesh(self, topic: str, peer_id: str) -> None:
+        """Return when the host passes messages on to *peer_id*, not only its own."""
+        async with asyncio.timeout(PATIENCE):
+            while peer_id not in await self.do("meshOf", topic=topic):
                 pass
 
     async def publish(self, topic: str, messages: Iterable[bytes]) -> list[int]:

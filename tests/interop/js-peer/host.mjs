@@ -107,6 +107,10 @@ class Host {
         return (await this.node.peerStore.get(peerIdFromString(peer))).protocols;
     }
 
+    meshOf({ topic }) {
+        return this.gossip.getMeshPeers(topic);
+    }
+
     streamsOf({ peer }) {
         return this.node
             .getConnections(peerIdFromString(peer))
