@@ -21,6 +21,8 @@ LATER = {
     "round_robin_sharing_v6",
     "ip_from_multiaddr",
     "pubsub_rate_validator",
+    "multisig_compressed_2_of_3",
+    "multisig_uncompressed_2_of_3",
 }
 """Keys that other issues deal with; parts of a key may be later as well (protocol v4)."""
 

@@ -64,6 +64,22 @@ def test_a_key_moved_from_mesh_is_used(tmp_path: Path) -> None:
     assert not (tmp_path / "keys" / "seed").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "guid"),
+    [
+        ("bip32_seed=12345678901234567890", "cbd7959ed2ca1af8464f27e8b24a9fb77de267fa"),
+        (
+            "secret=6ed645ef0e1abea1bf1e4e935ff04f9e18d39812387f63cda3415b46240f0405",
+            "97d7169d1aa2fac194ce8aa47af77f48b96070b6",
+        ),
+    ],
+    ids=["0.4", "0.1"],
+)
+def test_a_key_moved_from_openbazaar_is_used(tmp_path: Path, line: str, guid: str) -> None:
+    private_file(tmp_path / "keys" / "privkey", line + "\n")
+    assert open_identity(config(tmp_path), no_entropy).guid.hex() == guid
+
+
 def test_named_files_win(tmp_path: Path) -> None:
     key = private_file(tmp_path / "elsewhere" / "key", MESH_FILE + "\n")
     seed = private_file(tmp_path / "elsewhere" / "words", "abandon " * 23 + "art")
@@ -100,6 +116,8 @@ def test_a_directory_others_can_write_is_refused(tmp_path: Path) -> None:
         ("seed", "\udcff", "not the words"),
         ("privkey", "", "not a secp256k1 key"),
         ("privkey", "?", "not base64"),
+        ("privkey", "bip32_seed=0x12", "not the decimal text"),
+        ("privkey", "secret=12", "not an OpenBazaar identity"),
         ("privkey", "A" * 5000, "too long"),
     ],
 )

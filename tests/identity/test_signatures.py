@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 
 from fondaco.identity.keys import IdentityKey
-from fondaco.identity.signatures import MAX_SIGNATURE_SIZE, low_signature
+from fondaco.identity.names import compressed
+from fondaco.identity.signatures import (
+    MAX_SIGNATURE_SIZE,
+    is_signed_by_ancestor,
+    low_signature,
+)
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "openbazaar_vectors.json"
+OPENBAZAAR = json.loads(VECTORS.read_text())
 
 KEY = IdentityKey(bytes(31) + b"\x07")
 GROUP_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
@@ -70,3 +80,22 @@ def test_no_flipped_bit_verifies() -> None:
         spoiled = bytearray(signature)
         spoiled[rng.randrange(len(spoiled))] ^= 1 << rng.randrange(8)
         assert low_signature(KEY.public_key, b"text", bytes(spoiled)) is None
+
+
+def test_a_message_of_the_ancestor() -> None:
+    vector = OPENBAZAAR["message_signature"]
+    text = vector["data_hex_text"].encode()
+    key = compressed(bytes.fromhex(json.loads(bytes.fromhex(text.decode()))["pubkey"]))
+    signature = bytes.fromhex(vector["signature_der"])
+    assert is_signed_by_ancestor(key, text, signature)
+    assert not is_signed_by_ancestor(key, text, bytes.fromhex(vector["bad_signature_der"]))
+    assert not is_signed_by_ancestor(key, bytes.fromhex(text.decode()), signature)
+    assert not is_signed_by_ancestor(key, text + b"0", signature)
+    assert not is_signed_by_ancestor(KEY.public_key, text, signature)
+    assert not is_signed_by_ancestor(b"\2" * 33, text, signature + b"\0" * 100)
+    assert not is_signed_by_ancestor(b"\5" * 33, text, signature)
+    assert not is_signed_by_ancestor(key, text, b"")
+
+
+def test_the_ancestor_signed_another_hash() -> None:
+    assert not is_signed_by_ancestor(KEY.public_key, b"text", KEY.sign(b"text"))

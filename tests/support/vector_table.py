@@ -49,7 +49,8 @@ def files() -> dict[str, dict[str, Any]]:
             for key, value in json.loads(path.read_text()).items()
             if key not in NOT_VECTORS
         }
-        for path in sorted(FOLDER.glob("mesh_*.json"))
+        for pattern in ("mesh_*.json", "openbazaar_*.json")
+        for path in sorted(FOLDER.glob(pattern))
     }
 
 

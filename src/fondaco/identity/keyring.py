@@ -4,7 +4,7 @@ private_key_path set? --yes--> that file
        | no
 seed_path set? --------yes--> that file
        | no
-DATA_DIR/keys/privkey? -yes--> an identity moved here from 0x Mesh
+DATA_DIR/keys/privkey? -yes--> an identity moved here from 0x Mesh or OpenBazaar
        | no
 DATA_DIR/keys/seed             written at the first start, mode 0600
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from fondaco.config import Config
 from fondaco.errors import ConfigurationError
+from fondaco.identity.ancestors import import_old_identity, is_labelled
 from fondaco.identity.keys import (
     ENTROPY_SIZE,
     IdentityKey,
@@ -62,13 +63,15 @@ def open_identity(
 
 
 def _imported_key(path: Path) -> IdentityKey:
+    text = _read_secret(path)
     try:
-        return import_from_libp2p(_read_secret(path))
+        return import_old_identity(text) if is_labelled(text) else import_from_libp2p(text)
     except MalformedKey as exc:
         raise ConfigurationError(
             str(path),
             str(exc),
-            "it should hold the base64 text that mesh-keygen wrote",
+            "it should hold the base64 text that mesh-keygen wrote, or one line of an "
+            "OpenBazaar node's settings: bip32_seed=DIGITS or secret=HEX",
         ) from None
 
 

@@ -40,7 +40,7 @@ class MalformedKey(NodeError):
     code = "MalformedKey"
 
 
-class _Opaque:
+class Opaque:
     """Refuses to be copied out of memory by accident."""
 
     __slots__ = ()
@@ -53,7 +53,7 @@ class _Opaque:
 
 
 @final
-class IdentityKey(_Opaque):
+class IdentityKey(Opaque):
     """The secp256k1 key that a node is known by."""
 
     __slots__ = ("_secret", "public_key")
@@ -78,6 +78,11 @@ class IdentityKey(_Opaque):
         """The libp2p name of the node."""
         return names.peer_id(self.public_key)
 
+    @property
+    def guid(self) -> names.Guid:
+        """The market's name of the node."""
+        return names.guid(self.public_key)
+
     def sign(self, text: bytes) -> bytes:
         """Return a DER signature of SHA-256(*text*): what libp2p calls signing."""
         return signatures.sign(self._secret, text)
@@ -101,7 +106,7 @@ class IdentityKey(_Opaque):
 
 
 @final
-class Seed(_Opaque):
+class Seed(Opaque):
     """The BIP39 words that every key of a node comes from."""
 
     __slots__ = ("_words",)
