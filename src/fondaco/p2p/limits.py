@@ -80,6 +80,11 @@ MAX_QUEUED_MESSAGES = 8_192
 MAX_QUEUED_IDS = 20_000
 """Message ids of IHAVE and IWANT that wait for a slow peer; MAX_RPC_IDS of the receiver."""
 
+FRAME_INTERVAL = 0.03
+"""Seconds between two frames to one peer with nothing of ours in them. A frame costs both
+sides more than the messages in it; a message takes few hops, and each delays it by half of
+this."""
+
 # --- gossip: all peers ---------------------------------------------------------------
 
 MAX_VALIDATIONS = 10_000

@@ -40,6 +40,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     longest_wanted_backoff: float = limits.LONGEST_WANTED_BACKOFF
     exchange_interval: float = limits.EXCHANGE_INTERVAL
     stats_interval: float = limits.STATS_INTERVAL
+    frame_interval: float = limits.FRAME_INTERVAL
     max_connections: int = limits.MAX_CONNECTIONS
     wanted_connections: int = limits.WANTED_CONNECTIONS
     first_ban: float = limits.FIRST_BAN

@@ -76,6 +76,7 @@ class Child:
             self._router,
             self._peers,
             clock,
+            frame_interval=start.tuning.frame_interval,
             deliver=self._deliver,
             on_ban=self._banned,
             on_exchange=lambda event: self._discovery.exchanged(event.peers),

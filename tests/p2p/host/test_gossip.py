@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 
+import msgspec
+
 from fondaco.errors import Verdict
 from fondaco.p2p.pubsub.framing import encode_frame
 from fondaco.p2p.pubsub.rpc import Rpc, Subscription, encode_rpc
@@ -54,6 +56,30 @@ async def test_ignored_messages_stop() -> None:
         assert [message.data for message in await read(c, 1)] == [b"accepted"]
         stats = await counted(b, lambda stats: stats["gossip-ignored"] == 1)
         assert stats["bans"] == 0
+
+
+async def test_others_messages_wait_for_company_and_our_own_take_them_along() -> None:
+    patient = msgspec.structs.replace(LONELY, frame_interval=3_600.0)
+    async with lonely("a") as a, node("b", tuning=patient) as b, lonely("c") as c:
+        for one in (a, b, c):
+            await one.subscribe(TOPIC)
+        await connect(a, b)
+        await connect(b, c)
+        await counted(b, lambda stats: stats["peers"] == 2)
+        reading = asyncio.create_task(read(c, 3))
+        # As soon as c is in b's mesh, which takes a heartbeat, two of these wait for it.
+        async with asyncio.timeout(PATIENCE):
+            while b.stats()["queued-messages"] < 2:
+                await a.publish(TOPIC, b"passed on")
+                await read(b, 1)
+                await b.counters_changed()
+        assert not reading.done()
+        await b.publish(TOPIC, b"our own")
+        assert sorted(message.data for message in await reading) == [
+            b"our own",
+            b"passed on",
+            b"passed on",
+        ]
 
 
 async def test_topics_are_joined_and_left() -> None:

@@ -84,6 +84,28 @@ def test_a_full_queue_drops_what_the_loudest_said_last() -> None:
     assert (outbox.messages, outbox.size) == (0, 0)
 
 
+def test_what_the_peer_has_meanwhile_is_not_sent() -> None:
+    outbox = Outbox()
+    for source in (OWN, b"a", b"b"):
+        for number in range(3):
+            outbox.message(source, source + b"%d" % number, encoded(source + b"%d" % number))
+    outbox.message(b"b", b"a1", encoded(b"a1"))
+    for message_id in (b"0", b"a1", b"a2", b"a0", b"never queued"):
+        outbox.withdraw(message_id)
+    assert outbox.messages == 5
+    assert outbox.size == sum(len(encoded(one)) for one in (b"1", b"2", b"b0", b"b1", b"b2"))
+    assert data(take(outbox)) == [b"1", b"b0", b"2", b"b1", b"b2"]
+    assert (outbox.messages, outbox.size) == (0, 0)
+    assert not outbox
+
+
+def test_a_message_waits_once_for_each_source() -> None:
+    outbox = Outbox()
+    for _ in range(2):
+        assert outbox.message(OWN, b"id", encoded(b"text")) == []
+    assert data(take(outbox)) == [b"text"]
+
+
 def test_bytes_are_bounded_too() -> None:
     outbox = Outbox(max_bytes=10_000)
     for number in range(50):

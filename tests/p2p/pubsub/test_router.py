@@ -10,6 +10,7 @@ from fondaco.p2p import limits
 from fondaco.p2p.pubsub.events import Deliver, Exchange
 from fondaco.p2p.pubsub.neighbour import Protocol
 from fondaco.p2p.pubsub.rpc import (
+    IHave,
     PeerInfo,
     Prune,
     Subscription,
@@ -149,6 +150,17 @@ def test_a_message_is_delivered_once_and_forwarded_after_its_verdict(bench: Benc
     assert bench.router.verdict(one.message_id, Verdict.ACCEPT, bench.now) == []
     counters = bench.router.counters
     assert (counters.delivered, counters.duplicates, counters.forwarded) == (1, 2, 2)
+
+
+def test_a_copy_that_waits_is_not_sent_to_a_peer_that_shows_its_own(bench: Bench) -> None:
+    bench.join(*range(3), is_grafted=True)
+    one, two = message(b"one"), message(b"two")
+    for each in (one, two):
+        bench.accept(bench.says(0, publish=[each]))
+    bench.says(1, publish=[one])
+    bench.says(2, ihave=[IHave(TOPIC, (one.message_id, two.message_id))])
+    assert [each.data for each in bench.hears(1).publish] == [b"two"]
+    assert list(bench.hears(2).publish) == []
 
 
 def test_ignored_messages_go_nowhere_and_harm_nobody(bench: Bench) -> None:

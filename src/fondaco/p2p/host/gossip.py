@@ -7,6 +7,9 @@
 A peer whose messages wait for verdicts is read no further until some have come: its own
 queue and TCP hold it up, nothing in here grows. A peer that does not read what we send
 loses its connection.
+
+Our own messages leave at once. Others' wait up to FRAME_INTERVAL for company: they come
+from all sides one by one, and meanwhile the peer often shows that it has them already.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class _Talk:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.ready = trio.Event()
+        self.urgent = trio.Event()
+        """Something of ours is among what is ready."""
         self.joined = trio.Event()
         self.reader: trio.CancelScope | None = None
         self.unjudged = 0
@@ -55,6 +60,7 @@ class Gossip:
     """An observer of peers that keeps a router going.
 
     Args:
+        frame_interval: seconds between two frames to a peer, where neither is urgent.
         deliver: takes each new message; does not wait.
         on_ban: takes a peer that was banned.
         on_exchange: takes peers that others named to us.
@@ -66,6 +72,7 @@ class Gossip:
         peers: Peers,
         clock: Clock,
         *,
+        frame_interval: float,
         deliver: Callable[[Deliver], None],
         on_ban: Callable[[bytes, Ban], None],
         on_exchange: Callable[[Exchange], None],
@@ -73,6 +80,7 @@ class Gossip:
         self.router = router
         self._peers = peers
         self._clock = clock
+        self._frame_interval = frame_interval
         self._deliver = deliver
         self._on_ban = on_ban
         self._on_exchange = on_exchange
@@ -102,6 +110,9 @@ class Gossip:
         subscribers = self.router.subscribers(topic)
         now = trio.current_time()
         self._act(self.router.publish(topic, data, now, self._clock.now_ns()))
+        for peer in subscribers:
+            if (talk := self._talks.get(peer)) is not None:
+                talk.urgent.set()
         with trio.move_on_after(limits.PUBLISH_PATIENCE):
             while subscribers and all(map(self._is_behind, subscribers)):
                 await self._drained.wait()
@@ -159,6 +170,7 @@ class Gossip:
         if talk.reader is not None:
             talk.reader.cancel()
         talk.ready.set()
+        talk.urgent.set()
         talk.room.set()
         self._drained.set()
         self._drained = trio.Event()
@@ -202,9 +214,13 @@ class Gossip:
 
     async def _pump(self, talk: _Talk, channel: Channel) -> None:
         raw = talk.peer.raw
+        next_frame = trio.current_time()
         while not talk.peer.left.is_set():
             await talk.ready.wait()
-            talk.ready = trio.Event()
+            with trio.move_on_at(next_frame):
+                await talk.urgent.wait()
+            talk.ready, talk.urgent = trio.Event(), trio.Event()
+            next_frame = trio.current_time() + self._frame_interval
             while (frame := self.router.take(raw, trio.current_time())) is not None:
                 with trio.fail_after(GOSSIP_PATIENCE):
                     await channel.write(frame)

@@ -58,6 +58,7 @@ class Circulation:
         entry = self._cache.get(message_id)
         if entry is not None:
             entry.holders[peer] = None
+            self._hood.all[peer].outbox.withdraw(message_id)
         return entry is not None
 
     def shift(self) -> None:

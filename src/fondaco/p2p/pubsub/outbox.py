@@ -3,12 +3,11 @@
 subscribe, graft, prune   the last word on each topic; never dropped
 ihave, iwant              ids, each once; over the bound dropped, asked or told again later
 messages                  one queue per source, taken in turn; over the bound the longest
-                          queue loses its youngest, and the caller is told which
+                          queue loses its youngest, and the caller is told which; what the
+                          peer shows to have meanwhile is not sent
 """
 
 from __future__ import annotations
-
-from collections import deque
 
 from fondaco.p2p import limits
 from fondaco.p2p.pubsub.framing import encode_frame
@@ -67,7 +66,7 @@ class Outbox:
         self._ihave: dict[str, dict[MessageId, None]] = {}
         self._iwant: dict[MessageId, None] = {}
         self._ids = 0
-        self._queues: dict[Source, deque[tuple[MessageId, bytes]]] = {}
+        self._queues: dict[Source, dict[MessageId, bytes]] = {}
         self._bytes = 0
         self._count = 0
 
@@ -113,22 +112,32 @@ class Outbox:
 
     def message(self, source: Source, message_id: MessageId, encoded: bytes) -> list[MessageId]:
         """Queue a message (field 2 of an RPC); return the ids that had to go for it."""
-        queue = self._queues.get(source)
-        if queue is None:
-            queue = self._queues[source] = deque()
-        queue.append((message_id, encoded))
+        queue = self._queues.setdefault(source, {})
+        if message_id in queue:
+            return []
+        queue[message_id] = encoded
         self._bytes += len(encoded)
         self._count += 1
         dropped: list[MessageId] = []
         while self._bytes > self._max_bytes or self._count > self._max_messages:
             longest = max(self._queues, key=lambda one: len(self._queues[one]))
-            dropped_id, dropped_bytes = self._queues[longest].pop()
+            dropped_id, dropped_bytes = self._queues[longest].popitem()
             if not self._queues[longest]:
                 del self._queues[longest]
             self._bytes -= len(dropped_bytes)
             self._count -= 1
             dropped.append(dropped_id)
         return dropped
+
+    def withdraw(self, message_id: MessageId) -> None:
+        """The peer has a message: send it no more."""
+        for source, queue in list(self._queues.items()):
+            encoded = queue.pop(message_id, None)
+            if encoded is not None:
+                self._bytes -= len(encoded)
+                self._count -= 1
+                if not queue:
+                    del self._queues[source]
 
     def take(self, most: int) -> bytes | None:
         """Return one frame with as much of what waits as fits, *most* messages at most; None
@@ -153,10 +162,10 @@ class Outbox:
         last = len(parts) + min(most, MAX_FRAME_MESSAGES)
         while queues and len(parts) < last:
             source, queue = next(iter(queues.items()))
-            encoded = queue[0][1]
+            message_id, encoded = next(iter(queue.items()))
             if size and size + len(encoded) > limits.MAX_COALESCED_SIZE:
                 return
-            queue.popleft()
+            del queue[message_id]
             size += len(encoded)
             self._bytes -= len(encoded)
             self._count -= 1
