@@ -25,6 +25,15 @@ async def test_answers_find_their_questions() -> None:
         assert node.calls[-1] == ("mesh_addPeer", ["16Uiu2", ["/ip4/127.3.1.2/tcp/1"]])
 
 
+async def test_a_token_is_sent_where_there_is_one() -> None:
+    async with scripted_nodes(1) as (node,):
+        async with open_client(node.url, token="s3cret") as client:
+            await client.call("mesh_getStats")
+        async with open_client(node.url) as client:
+            await client.call("mesh_getStats")
+        assert node.tokens == ["Bearer s3cret", ""]
+
+
 async def test_an_error_names_node_and_method() -> None:
     async with scripted_nodes(1) as (node,), open_client(node.url) as client:
         node.is_broken = True

@@ -26,10 +26,14 @@ class ScriptedNode:
         self.url = ""
         self.others: list[ScriptedNode] = []
         self.calls: list[tuple[str, list[Any]]] = []
+        self.authorizations: list[str | None] = []
+        """What each connection showed in the header of this name."""
         self.held: list[str] = []
         """Order hashes; the salt of an order is its hash here."""
         self.refuses: dict[str, str] = {}
         """Hash -> code, until told otherwise."""
+        self.tokens: list[str] = []
+        """What each connection was opened with."""
         self.refuses_once: dict[str, str] = {}
         self.deaf_to: set[str] = set()
         self.peers: list[dict[str, Any]] = []
@@ -42,6 +46,10 @@ class ScriptedNode:
 
     async def serve(self, connection: ServerConnection) -> None:
         """Answer until the client goes."""
+        assert connection.request is not None
+        self.tokens.append(connection.request.headers.get("Authorization", ""))
+        assert connection.request is not None
+        self.authorizations.append(connection.request.headers.get("Authorization"))
         with contextlib.suppress(ConnectionClosed):
             async for text in connection:
                 call = json.loads(text)

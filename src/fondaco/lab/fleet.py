@@ -84,11 +84,9 @@ class _Node:
                 # Ctrl-C at the terminal is for us, and we end the nodes in turn.
                 start_new_session=True,
             )
-        assert self._process.stdout is not None
         try:
             async with asyncio.timeout(START_SECONDS):
-                line = await self._process.stdout.readline()
-            ready = msgspec.json.decode(line, type=_Ready)
+                ready = msgspec.json.decode(await _first_line(self._process), type=_Ready)
         except TimeoutError:
             raise self._error(f"is not ready after {START_SECONDS:.0f} s") from None
         except msgspec.MsgspecError:
@@ -125,6 +123,20 @@ class _Node:
             lines = []
         tail = "\n".join(lines[-LOG_LINES_SHOWN:]) or "(nothing)"
         return FleetError(f"{self.name} {problem}; its log ends: {tail}")
+
+
+async def _first_line(process: asyncio.subprocess.Process) -> bytes:
+    """Return what *process* printed first; ``b""`` when it has ended instead, though a child
+    of its own may still hold its output open."""
+    assert process.stdout is not None
+    reading = asyncio.ensure_future(process.stdout.readline())
+    ending = asyncio.ensure_future(process.wait())
+    try:
+        await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+        return reading.result() if reading.done() else b""
+    finally:
+        reading.cancel()
+        ending.cancel()
 
 
 @contextlib.asynccontextmanager
