@@ -120,6 +120,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "uvloop": ("cli.py", "cli/*", "node.py"),
     "wallycore": ("identity/*",),
     "websockets": ("chain/*", "devnet/*", "lab/client.py", "testing/*"),
+    "zeroconf": ("p2p/host/mdns_messages.py",),
     # and of the standard library, where the system's clock and chance come in
     "random": (
         "cli/*",

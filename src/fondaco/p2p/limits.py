@@ -345,6 +345,23 @@ longer one its hash is used."""
 MAX_NAMESPACES = 16
 """Names under which one peer is registered, and under which we look for peers."""
 
+# --- the local network -----------------------------------------------------------------
+
+MAX_MDNS_PACKET = 9_000
+"""Bytes of a packet that is read (RFC 6762, section 17)."""
+
+MAX_MDNS_RECORDS = 256
+"""Records of one packet that are looked at; one of ours has five."""
+
+MDNS_PACKETS_PER_SECOND = 20.0
+"""Packets that are looked at; printers and telephones speak on the same port."""
+
+MDNS_PACKETS_BURST = 200.0
+"""Packets at once: all of a large office after its network came back."""
+
+MDNS_ANSWER_PAUSE = 1.0
+"""Seconds between two answers, whoever asks (RFC 6762, section 6)."""
+
 MAX_REGISTRATIONS = 1_000
 """Registrations kept, at most MAX_PEER_RECORD_SIZE each, 600 bytes in practice."""
 

@@ -55,6 +55,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Multiaddresses of the relays through which we want to be reached."""
     serves_relay: bool = False
     """Whether others may be reached through us."""
+    mdns: bool = False
+    """Whether peers are looked for on the local network."""
 
 
 class KnownPeer(msgspec.Struct, frozen=True, kw_only=True):

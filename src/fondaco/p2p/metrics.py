@@ -74,7 +74,7 @@ REQUESTS_UNDERWAY = _gauge(
 GUARDS = _counter(
     "guards",
     "Times a limit held: streams-refused, handlers-stopped (too slow), handler-errors, "
-    "readers-paused (verdicts are due), answers-unread.",
+    "readers-paused (verdicts are due), answers-unread, pings-held-up (too many).",
     "kind",
 )
 PINGS = _counter("pings_answered", "Pings that peers answered in time.")
@@ -97,6 +97,12 @@ RENDEZVOUS_EVENTS = _counter(
     "rendezvous_events",
     "At other nodes: registered, not-registered, met (a peer was found under our names), false "
     "(told of one that has signed nothing). Here: question, refusal.",
+    "event",
+)
+MDNS = _counter(
+    "mdns",
+    "On the local network: answer (we said where we are), unsent (we could not), peer (one was "
+    "told of), ignored (a packet that was none, or over the budget).",
     "event",
 )
 QUEUED_MESSAGES = _gauge(
@@ -159,6 +165,7 @@ ROWS: tuple[Row, ...] = (
     Row("handler-errors", GUARDS, ("handler-errors",)),
     Row("readers-paused", GUARDS, ("readers-paused",)),
     Row("answers-unread", GUARDS, ("answers-unread",)),
+    Row("pings-held-up", GUARDS, ("pings-held-up",)),
     Row("pings-answered", PINGS),
     Row("registrations", REGISTRATIONS),
     Row("registrations-made", RENDEZVOUS_EVENTS, ("registered",)),
@@ -167,6 +174,10 @@ ROWS: tuple[Row, ...] = (
     Row("registrations-false", RENDEZVOUS_EVENTS, ("false",)),
     Row("rendezvous-questions", RENDEZVOUS_EVENTS, ("question",)),
     Row("rendezvous-refusals", RENDEZVOUS_EVENTS, ("refusal",)),
+    Row("mdns-answers", MDNS, ("answer",)),
+    Row("mdns-unsent", MDNS, ("unsent",)),
+    Row("mdns-peers", MDNS, ("peer",)),
+    Row("mdns-ignored", MDNS, ("ignored",)),
     Row("reservations", RELAY_PLACES, ("ours",)),
     Row("relay-reservations", RELAY_PLACES, ("theirs",)),
     Row("relay-circuits", RELAY_CIRCUITS),

@@ -118,6 +118,7 @@ class Child:
                 self._peers.start(nursery)
                 nursery.start_soon(self._gossip.beat)
                 nursery.start_soon(self._discovery.run, nursery)
+                nursery.start_soon(self._reach.run)
                 nursery.start_soon(self._publish)
                 nursery.start_soon(self._show)
                 await self._end.send(self._listening())

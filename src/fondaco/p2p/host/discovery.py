@@ -157,6 +157,12 @@ class Discovery:
         """Take a peer and the addresses it has signed."""
         self._learn(peer, addresses)
 
+    def named(self, peer: bytes, addresses: tuple[str, ...]) -> None:
+        """Take a peer and addresses that somebody else says it has: they are not believed
+        over what we know."""
+        if peer not in self._records:
+            self._learn(peer, addresses)
+
     def take_seen(self) -> tuple[KnownPeer, ...]:
         """Return the peers worth storing that have changed since the last call."""
         rows = []
@@ -325,9 +331,7 @@ class Discovery:
                 continue
             if addresses := dialable(named.addresses):
                 self.counts["peers-named"] += 1
-                # What others say of a peer we know is not believed over what we know.
-                if other not in self._records:
-                    self._learn(other, addresses)
+                self.named(other, addresses)
 
     async def _answer_exchange(self, channel: Channel) -> None:
         with trio.fail_after(limits.REQUEST_TIMEOUT):

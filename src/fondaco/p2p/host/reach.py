@@ -1,7 +1,8 @@
 """The ways, beyond dialling known addresses, in which peers find and reach each other.
 
-    rendezvous   names we share            --> peers to dial
-    relays       places at others', ours   --> addresses to tell, connections
+rendezvous   names we share            --> peers to dial
+relays       places at others', ours   --> addresses to tell, connections
+mDNS         the local network         --> peers to dial
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from random import Random
 
 from fondaco.clock import Clock
 from fondaco.p2p.host.discovery import Discovery
+from fondaco.p2p.host.mdns import Mdns
 from fondaco.p2p.host.peers import Peers
 from fondaco.p2p.host.relay import Relay
 from fondaco.p2p.host.relay_client import Relays
@@ -37,7 +39,13 @@ class Reachability:
         self._rendezvous = Rendezvous(peers, tuning, chance, found=discovery.found, report=report)
         self._relays = Relays(peers, tuning, clock, chance, wanted.relays, report=report)
         self._relay = Relay(peers, tuning, clock, report=report) if wanted.serves_relay else None
+        self._mdns = Mdns(peers, tuning, chance, found=discovery.named) if wanted.mdns else None
         discovery.want(self._relays.wanted)
+
+    async def run(self) -> None:
+        """Do what is done without being asked; for ever. Needs listeners."""
+        if self._mdns is not None:
+            await self._mdns.run()
 
     def meet(self, names: Iterable[str]) -> None:
         """Meet peers under these names from now on, and under no others."""
@@ -46,12 +54,17 @@ class Reachability:
     def counts(self) -> Counter[str]:
         """Return what has happened, and how much is held at this moment."""
         counts = Counter(
-            {"registrations": len(self._rendezvous.table), "reservations": self._relays.held}
+            {
+                "registrations": len(self._rendezvous.table),
+                "reservations": self._relays.held,
+                "relay-reservations": self._relay.table.reservations if self._relay else 0,
+                "relay-circuits": self._relay.table.circuits if self._relay else 0,
+            }
         )
         counts.update(self._rendezvous.counts)
         counts.update(self._relays.counts)
         if self._relay is not None:
             counts.update(self._relay.counts)
-            counts["relay-reservations"] = self._relay.table.reservations
-            counts["relay-circuits"] = self._relay.table.circuits
+        if self._mdns is not None:
+            counts.update(self._mdns.counts)
         return counts
