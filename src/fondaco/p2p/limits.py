@@ -336,15 +336,6 @@ MAX_AGENT_SIZE = 128
 MAX_PROTOCOLS = 128
 """Protocols of a peer that are kept."""
 
-# --- rendezvous ------------------------------------------------------------------------
-
-MAX_NAMESPACE_SIZE = 255
-"""Bytes of a name under which peers meet (libp2p rendezvous specification); instead of a
-longer one its hash is used."""
-
-MAX_NAMESPACES = 16
-"""Names under which one peer is registered, and under which we look for peers."""
-
 # --- the local network -----------------------------------------------------------------
 
 MAX_MDNS_PACKET = 9_000
@@ -361,6 +352,15 @@ MDNS_PACKETS_BURST = 200.0
 
 MDNS_ANSWER_PAUSE = 1.0
 """Seconds between two answers, whoever asks (RFC 6762, section 6)."""
+
+# --- rendezvous ------------------------------------------------------------------------
+
+MAX_NAMESPACE_SIZE = 255
+"""Bytes of a name under which peers meet (libp2p rendezvous specification); instead of a
+longer one its hash is used."""
+
+MAX_NAMESPACES = 16
+"""Names under which one peer is registered, and under which we look for peers."""
 
 MAX_REGISTRATIONS = 1_000
 """Registrations kept, at most MAX_PEER_RECORD_SIZE each, 600 bytes in practice."""
