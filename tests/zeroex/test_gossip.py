@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,15 +13,24 @@ import pytest
 
 from fondaco.errors import Verdict
 from fondaco.p2p.scores import Offence
+from fondaco.testing.clock import FakeClock
+from fondaco.testing.network import MemoryHub, MemoryNetwork
 from fondaco.testing.orders import make_order
 from fondaco.testing.until import until
+from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.codec import encode_order
 from fondaco.zeroex.eip712 import order_hash
 from fondaco.zeroex.errors import RejectionCode
-from fondaco.zeroex.gossip import Fate, ReadMessage, judged, rounds_of
+from fondaco.zeroex.gossip import Fate, OrderGossip, ReadMessage, judged, rounds_of
 from fondaco.zeroex.gossip_wire import encode_message
+from fondaco.zeroex.ledger import ToldEvent
 from fondaco.zeroex.lifecycle import Rejected
 from fondaco.zeroex.order import OrderHash, ProtocolVersion, SignedOrder
+from fondaco.zeroex.order_memory import OrderMemory
+from fondaco.zeroex.orderset import OrderSets
+from fondaco.zeroex.service import AddResult
+from fondaco.zeroex.trading import Trading
+from support.chain_words import CONTRACTS
 from support.order_bench import names, orders
 from support.peer_nodes import PeerNode, Town, open_town
 
@@ -167,6 +180,92 @@ async def test_orders_of_clients_reach_everybody_through_everybody(tmp_path: Pat
         assert sent.bytesPublished > 65 * 400
         assert bob.network.counts["published"] == 0, "others' orders are not published again"
         assert ann.network.counts["published"] <= 6, "many orders in a message"
+
+
+class _Door:
+    """A service that takes everything and notes how much came at once."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    async def add(
+        self, texts: Sequence[bytes | msgspec.Raw], origin: Origin, *, pinned: bool
+    ) -> AddResult:
+        self.sizes.append(len(texts))
+        return AddResult(accepted=[], rejected=[])
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    door: _Door, clock: FakeClock
+) -> AsyncIterator[tuple[OrderGossip, MemoryNetwork]]:
+    """Run gossip into *door*; yield it and a peer's network."""
+    async with MemoryHub(clock, random.Random(1)) as hub:
+        me, peer = hub.join("me"), hub.join("peer")
+        hub.connect(me, peer)
+        gossip = OrderGossip(
+            network=me,
+            service=door,
+            memory=OrderMemory(OrderSets(), now=clock.monotonic, block=lambda: 0),
+            trading=Trading(CONTRACTS, "{}"),
+            clock=clock,
+        )
+        running = asyncio.create_task(gossip.run())
+        await until(lambda: TOPIC in me.topics)
+        yield gossip, peer
+        running.cancel()
+        await asyncio.wait((running,))
+
+
+def _added(order: SignedOrder) -> ToldEvent:
+    """Return the event of a client having added *order*."""
+    return ToldEvent(
+        sequence=1,
+        order_hash=order_hash(order),
+        order=order,
+        end_state="ADDED",
+        reason="received: local",
+        body=encode_order(order),
+        encoded=b"",
+    )
+
+
+async def test_few_orders_are_looked_at_at_once_and_then_not_too_often() -> None:
+    door, clock = _Door(), FakeClock()
+    async with _listening(door, clock) as (_, peer):
+
+        async def hear(*messages: bytes, seconds: float) -> list[int]:
+            for one in messages:
+                await peer.publish(TOPIC, one)
+            await clock.advance(seconds)
+            return door.sizes
+
+        given = orders(60)
+        # From the first look on: nothing more for 100 ms but what is worth a look.
+        assert await hear(message(given[0]), seconds=0.02) == [1]
+        assert await hear(message(given[1]), seconds=0.05) == [1]
+        assert await hear(message(given[2]), message(given[3]), seconds=0.04) == [1]
+        assert await hear(seconds=0.01) == [1, 3]
+        assert await hear(message(*given[4:20]), seconds=0.02) == [1, 3, 16]
+        many = [message(given[number]) for number in range(20, 36)]
+        assert await hear(many[0], seconds=0.03) == [1, 3, 16]
+        assert await hear(*many[1:], seconds=0.0) == [1, 3, 16, 16]
+        await hear(seconds=0.1)
+        assert await hear(message(given[40]), seconds=0.02) == [1, 3, 16, 16, 1]
+
+
+async def test_a_full_batch_of_ours_leaves_before_its_time() -> None:
+    clock = FakeClock()
+    async with _listening(_Door(), clock) as (gossip, _):
+        gossip.take([_added(order) for order in orders(3)])
+        await clock.advance(0.01)
+        assert gossip.stats().ordersPublished == 0
+        gossip.take([_added(order) for order in orders(40)])
+        await clock.advance(0.0)
+        early = gossip.stats().ordersPublished
+        assert 20 < early < 43, "full ones only"
+        await clock.advance(0.05)
+        assert gossip.stats().ordersPublished == 43
 
 
 async def test_left_filters_are_not_listened_to(tmp_path: Path) -> None:

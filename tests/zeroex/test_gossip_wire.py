@@ -101,8 +101,10 @@ def test_orders_share_a_message_until_it_is_full_or_late() -> None:
     assert batches.due is None
     for body in orders:
         batches.add(body, topics, V3, now=10.0)
+    assert batches.has_full
     assert batches.due == 0.0, "a full batch does not wait"
     full = batches.take(10.0)
+    assert not batches.has_full
     assert batches.due == 10.0 + BATCH_SECONDS
     assert batches.take(10.0 + BATCH_SECONDS / 2) == []
     rest = batches.take(10.0 + BATCH_SECONDS)

@@ -5,7 +5,7 @@
     network --> read, hash, filter of the topic --> known? refused before? --.
                      | unreadable, not allowed there                         | unknown
                      v                                                       v
-                  REJECT                                   gathered (500 or 20 ms) --> service
+                  REJECT                                   gathered (20 to 100 ms) --> service
                                                                              |
     verdict by blame, ``judged``  <------------------------------------------'
 
@@ -36,7 +36,13 @@ from fondaco.zeroex.gossip_wire import Batches, MalformedGossip, Outgoing, read_
 from fondaco.zeroex.intake import NO_HASH
 from fondaco.zeroex.ledger import ToldEvent
 from fondaco.zeroex.lifecycle import EndState
-from fondaco.zeroex.limits import GATHER_ORDERS, GATHER_SECONDS, MAX_UNJUDGED_MESSAGES
+from fondaco.zeroex.limits import (
+    GATHER_ENOUGH,
+    GATHER_INTERVAL,
+    GATHER_ORDERS,
+    GATHER_SECONDS,
+    MAX_UNJUDGED_MESSAGES,
+)
 from fondaco.zeroex.order import OrderHash
 from fondaco.zeroex.peering import GossipNetwork
 from fondaco.zeroex.service import AddResult
@@ -143,8 +149,14 @@ class OrderGossip:
         self._clock = clock
         self._batches = Batches()
         self._has_more = asyncio.Event()
+        self._has_full = asyncio.Event()
         self._channels: dict[str, Channel] = {}
         self._queue: asyncio.Queue[ReadMessage] = asyncio.Queue(MAX_UNJUDGED_MESSAGES)
+        self._queued = 0
+        """Unknown orders of the messages in the queue, and of the one taken out last."""
+        self._has_enough = asyncio.Event()
+        self._few_due = 0.0
+        """When few orders may be looked at again."""
         self._adding = asyncio.Semaphore(ADDS_AT_ONCE)
         self._counts: Counter[str] = Counter()
 
@@ -159,6 +171,8 @@ class OrderGossip:
                 topics = self._trading.topics_of(event.body, version)
                 self._batches.add(event.body, topics, version, now)
                 self._has_more.set()
+        if self._batches.has_full:
+            self._has_full.set()
 
     async def run(self) -> None:
         """Listen and publish until cancelled."""
@@ -206,11 +220,11 @@ class OrderGossip:
 
     async def _until_due(self) -> None:
         self._has_more.clear()
+        self._has_full.clear()
         if (due := self._batches.due) is None:
             await self._has_more.wait()
             due = self._batches.due
-        # A batch that fills up meanwhile leaves with the next one, 50 ms later at most.
-        await self._clock.sleep((due or 0.0) - self._clock.monotonic())
+        await self._wait((due or 0.0) - self._clock.monotonic(), self._has_full)
 
     async def _send(self, message: Outgoing) -> None:
         for topic in message.topics:
@@ -240,6 +254,9 @@ class OrderGossip:
                 self._answer(message.message_id, judged(read.fates))
             else:
                 await self._queue.put(read)
+                self._queued += len(read.unknown)
+                if self._queued >= GATHER_ENOUGH:
+                    self._has_enough.set()
 
     def _read(self, message: GossipMessage, channel: Channel) -> ReadMessage:
         """Decode and hash the orders of a message: 30 us each.
@@ -274,16 +291,35 @@ class OrderGossip:
                 tasks.create_task(self._add(gathered))
 
     async def _gather(self) -> list[ReadMessage]:
-        """Return messages that came close together."""
+        """Return messages that came close together; a few orders alone not too often."""
         gathered = [await self._queue.get()]
-        count = len(gathered[0].unknown)
         if self._queue.empty():
             await self._clock.sleep(GATHER_SECONDS)
+        if self._queued < GATHER_ENOUGH:
+            self._has_enough.clear()
+            await self._wait(self._few_due - self._clock.monotonic(), self._has_enough)
+        count = len(gathered[0].unknown)
         with contextlib.suppress(asyncio.QueueEmpty):
             while count < GATHER_ORDERS:
                 gathered.append(self._queue.get_nowait())
                 count += len(gathered[-1].unknown)
+        self._queued -= count
+        self._few_due = self._clock.monotonic() + GATHER_INTERVAL
         return gathered
+
+    async def _wait(self, seconds: float, event: asyncio.Event) -> None:
+        """Return after *seconds*, or as soon as *event* happens."""
+        if seconds <= 0 or event.is_set():
+            return
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(event.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _add(self, gathered: Sequence[ReadMessage]) -> None:
         try:

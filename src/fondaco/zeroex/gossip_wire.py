@@ -159,6 +159,11 @@ class Batches:
         return ready
 
     @property
+    def has_full(self) -> bool:
+        """Whether a batch waits for nothing but to be taken."""
+        return bool(self._full)
+
+    @property
     def due(self) -> float | None:
         """When ``take`` will have something; None while nothing waits."""
         if self._full:
