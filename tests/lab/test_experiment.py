@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from fondaco.clock import SystemClock
+from fondaco.config import load
+from fondaco.devnet.chain import Devnet
 from fondaco.errors import ConfigurationError
-from fondaco.lab.experiment import Experiment, check, perform
+from fondaco.lab.experiment import Experiment, check, perform, settings_of
 from fondaco.lab.figures import Report
-from fondaco.lab.topology import connect
+from fondaco.lab.topology import Link, connect
 from support.left_over import processes_with
 
 
@@ -78,6 +80,19 @@ async def test_halves_that_were_parted_agree_over_slow_links_with_losses(tmp_pat
     assert report.reconciliation_rounds > 0
     assert (report.links, report.degree) == (10, 4)
     assert (report.latency_ms, report.loss, report.partition_s) == (50.0, 0.02, 4.0)
+
+
+@pytest.mark.chain
+async def test_a_node_is_set_up_for_its_place_in_the_network(devnet: Devnet) -> None:
+    links = [Link(0, 1), Link(2, 1)]
+    direct = settings_of(0, Experiment(nodes=3, has_gossip=False), devnet, links)
+    assert (direct["ENABLE_GOSSIP"], direct["ENABLE_ORDER_SYNC"]) == ("false", "true")
+    assert (direct["P2P_LISTEN_ADDR"], direct["P2P_DENY"]) == ("127.2.0.1", "127.2.0.3/32")
+    late = settings_of(1, Experiment(nodes=3, latency=0.1), devnet, links)
+    assert (late["P2P_LISTEN_ADDR"], late["P2P_DENY"]) == ("127.2.0.2", "127.2.0.0/24")
+    config = load(None, {**late, "DATA_DIR": "anywhere"}, {})
+    assert config.ethereum_rpc_url == devnet.http_url
+    assert config.without_effect == ()
 
 
 @pytest.mark.parametrize(
