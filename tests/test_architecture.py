@@ -111,6 +111,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("*",),
     "multiaddr": ("p2p/process.py", "p2p/host/*"),
     "prometheus_client": ("api/metrics.py",),
+    "rfc8785": ("market/canonical.py",),
     "rich": ("cli.py", "cli/*", "devnet/*"),
     "sqlalchemy": ("store/*", "zeroex/*", "testing/*"),
     "structlog": ("logbook.py",),
