@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 
 from fondaco.devnet.anvil import Anvil, open_anvil
 from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.devnet.fetch import PartsStore
 from fondaco.devnet.traders import Traders
 from support.market import Market
+
+# How long an example takes says something about the machine, and nothing about the example.
+settings.register_profile("fondaco", deadline=None)
+settings.load_profile("fondaco")
 
 
 @pytest.fixture(scope="session")
