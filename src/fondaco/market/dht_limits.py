@@ -43,10 +43,6 @@ stranger one place per key he makes up; keys cost nothing, networks do. go-libp2
 MAX_GROUP_PER_TABLE = 10
 """Contacts of one network in all buckets."""
 
-MAX_FAILURES = 2
-"""Requests in a row that a contact leaves unanswered before another takes its place; where
-nobody waits for it, twice as many."""
-
 STALE_SECONDS = 600.0
 """A contact that was heard of less than so long ago is not asked whether it lives, however
 many newcomers want its place."""
