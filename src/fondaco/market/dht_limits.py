@@ -62,10 +62,6 @@ invent contacts without end bring a lookup that far."""
 MAX_CANDIDATES = 200
 """Contacts one lookup remembers, the closest: ten times k."""
 
-VALUE_ANSWERS = 8
-"""Nodes that show entries before a lookup for a value ends. A value is a set, and what one
-node withholds another shows."""
-
 MAX_PAGES = 16
 """Answers with entries that one node may give to one lookup: MAX_KEY_RECORDS in pages of
 MAX_ANSWER_RECORDS are eleven, MAX_KEY_WEIGHT in pages of MAX_ANSWER_SIZE nine."""
