@@ -80,6 +80,7 @@ SHELLS = (
     "zeroex/gossip.py", "zeroex/ordersync.py", "zeroex/meshsync.py", "zeroex/order_fetch.py",
     "zeroex/order_memory.py", "zeroex/bookwalk.py", "zeroex/sync_server.py", "zeroex/peer_rpc.py",
     "zeroex/sharing.py",
+    "market/clearsign.py",  # PGP signatures contain the time, and the library asks for it itself
     "documentation/*",  # it reads the declarations of shells, and its own template
     "p2p/absent.py", "p2p/child.py", "p2p/linked.py", "p2p/opening.py",
     "p2p/process.py", "p2p/host/*",
@@ -111,6 +112,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("*",),
     "multiaddr": ("p2p/process.py", "p2p/host/*"),
     "prometheus_client": ("api/metrics.py",),
+    "pysequoia": ("market/clearsign.py",),
     "rfc8785": ("market/canonical.py",),
     "rich": ("cli.py", "cli/*", "devnet/*"),
     "sqlalchemy": ("store/*", "zeroex/*", "testing/*"),

@@ -49,7 +49,7 @@ def files() -> dict[str, dict[str, Any]]:
             for key, value in json.loads(path.read_text()).items()
             if key not in NOT_VECTORS
         }
-        for pattern in ("mesh_*.json", "openbazaar_*.json")
+        for pattern in ("mesh_*.json", "openbazaar_*.json", "gpg_*.json")
         for path in sorted(FOLDER.glob(pattern))
     }
 
