@@ -1,70 +1,62 @@
 """Whole nodes far from each other: each a process in a namespace of its own, one chain.
 
-    async with open_town(5, tmp_path, delay=0.05, loss=0.02, seed=1) as town:
+    async with open_town(5, tmp_path, parts, delay=0.05, loss=0.02, seed=1) as town:
         await town.join()
-        await town.post(orders)
-        await town.until_equal(len(orders))
+        async with town.measuring(1_000) as measured:
+            await measured.post(plan, calls_at_once=1)
 
 Peers meet over the cable of ``namespaces`` only; the chain and JSON-RPC are reached by
-another way, without delay.
+another way, without delay. What is posted and measured, the laboratory's code does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
+import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from fondaco.devnet.chain import open_devnet
+from fondaco.clock import SystemClock
+from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.devnet.fetch import PartsStore
-from fondaco.devnet.traders import Traders
-from fondaco.zeroex.order import ProtocolVersion, SignedOrder
-from support.market import Market
-from support.mesh_socket import MeshSocket, open_socket
+from fondaco.lab.client import NodeClient, open_client
+from fondaco.lab.measurement import Measurement, Station, open_measurement
+from fondaco.lab.orders import equip_makers, make_orders
+from fondaco.lab.plan import MOST_AT_ONCE, Posting
 from support.namespaces import Places, command_in, open_places
 from support.node_process import FONDACO, NodeProcess, node_settings
 from support.wire_process import Place
 
-JOIN_PATIENCE = 90.0
-"""Seconds for all nodes to know all others. Ten on two cores start for half a minute, and
-who was not named to each other meets by exchange, which asks every minute."""
-
-PEER_PORT = 60558
-"""Each place has ports of its own."""
+JOIN_PATIENCE = 120.0
+"""Seconds for nodes to be connected, or to give each other up."""
 
 LOOK_SECONDS = 0.25
 """Seconds between two looks at the nodes: often enough for figures, too seldom to matter."""
 
-POST_CHUNK = 50
-"""Orders a client sends at once."""
+PEER_PORT = 60558
+"""Each place has ports of its own."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself at one moment."""
 
     orders: int
+    """Of version 3."""
     digest: str
-    """Of the v3 orders."""
-    peers: dict[str, str]
-    """Who is connected: peer ID and state."""
+    peers: frozenset[str]
+    """Peer IDs of whoever is connected."""
     addresses: tuple[str, ...]
-    """Where the peers are."""
-    by_client: int
-    by_gossip: int
-    by_sync: int
-    """Orders that were new, by the way they came."""
+    """Where these are."""
 
 
 class DistantNode:
     """A node and a client of it."""
 
-    def __init__(self, place: Place, process: NodeProcess, client: MeshSocket) -> None:
+    def __init__(self, place: Place, process: NodeProcess, client: NodeClient) -> None:
         self.peer_address = place.peer_address
         self.process = process
         self.client = client
@@ -77,40 +69,34 @@ class DistantNode:
         """Connect to *other* and stay so."""
         # Its ready line may have come before it listened.
         address = f"/ip4/{other.peer_address}/tcp/{PEER_PORT}"
-        await self.client.call("mesh_addPeer", other.peer_id, [address], patience=JOIN_PATIENCE)
+        await self.client.call("mesh_addPeer", other.peer_id, [address])
 
     async def standing(self) -> Standing:
         """Ask the node."""
-        stats = await self.client.call("mesh_getStats", patience=JOIN_PATIENCE)
+        stats = await self.client.call("mesh_getStats")
         (v3,) = (each for each in stats["setDigests"] if each["version"] == 3)
-        came = stats["ordersAddedBy"]
         return Standing(
             orders=v3["orders"],
             digest=v3["digest"],
-            peers={peer["peerID"]: peer["state"] for peer in stats["peers"]},
+            peers=frozenset(peer["peerID"] for peer in stats["peers"]),
             addresses=tuple(where for peer in stats["peers"] for where in peer["addresses"]),
-            by_client=came["local"],
-            by_gossip=came["gossip"],
-            by_sync=came["sync"],
         )
-
-    async def counters(self) -> dict[str, Any]:
-        """Return what ``mesh_getPeers`` counts of gossip, order sync and the network."""
-        answer = await self.client.call("mesh_getPeers", patience=JOIN_PATIENCE)
-        return {name: answer[name] for name in ("gossip", "sync", "network")}
 
 
 class Town:
     """Nodes, their cable and their chain. Made by ``open_town``."""
 
-    def __init__(self, places: Places, market: Market, nodes: Sequence[DistantNode]) -> None:
+    def __init__(
+        self, places: Places, chain: Devnet, nodes: Sequence[DistantNode], token: str, seed: int
+    ) -> None:
         self.places = places
-        self.market = market
         self.nodes = tuple(nodes)
-        self._salts = itertools.count(1)
+        self._chain = chain
+        self._token = token
+        self.chance = random.Random(seed)
 
     async def join(self) -> None:
-        """Connect each node to the next two, and wait until all know all."""
+        """Connect each node to the next two; the others find each other by exchange."""
         count = len(self.nodes)
         pairs = {
             frozenset({number, (number + step) % count})
@@ -120,53 +106,52 @@ class Town:
         async with asyncio.TaskGroup() as tasks:
             for one, other in (sorted(pair) for pair in pairs if len(pair) == 2):
                 tasks.create_task(self.nodes[one].join(self.nodes[other]))
-        await self.until_peers([range(count)])
+        await self.until_parted([range(count)])
 
-    async def until_peers(self, sides: Sequence[Sequence[int]]) -> list[Standing]:
-        """Wait until each node is connected to at least two of its side (to the other, where
-        there are two), and to nobody else."""
+    async def until_parted(self, sides: Sequence[Sequence[int]]) -> None:
+        """Wait until each node is connected to two at least of its side, or to the only
+        other there, and to nobody else."""
         side_of = {number: side for side in sides for number in side}
         ids = [node.peer_id for node in self.nodes]
 
         def is_so(standings: Sequence[Standing]) -> bool:
             for number, standing in enumerate(standings):
                 mine = {ids[other] for other in side_of[number] if other != number}
-                if len(standing.peers) < min(2, len(mine)) or not standing.peers.keys() <= mine:
+                if len(standing.peers) < min(2, len(mine)) or not standing.peers <= mine:
                     return False
             return True
 
         async with asyncio.timeout(JOIN_PATIENCE):
             while True:
-                if is_so(standings := await self.standings()):
-                    return standings
+                if is_so(await self.standings()):
+                    return
                 await asyncio.sleep(LOOK_SECONDS)
 
-    def offers(self, count: int) -> list[SignedOrder]:
-        """Return *count* orders that nobody has yet."""
-        salts = itertools.islice(self._salts, count)
-        return [self.market.offer(ProtocolVersion.V3, salt=salt) for salt in salts]
+    @contextlib.asynccontextmanager
+    async def measuring(self, orders: int) -> AsyncIterator[Measurement]:
+        """Sign that many orders and watch where they are."""
+        made = await asyncio.to_thread(make_orders, self._chain, orders, self.chance)
+        stations = [
+            Station(
+                name=node.peer_address,
+                rpc=node.process.ready.rpc,
+                pid=node.process.ready.pid,
+                token=self._token,
+            )
+            for node in self.nodes
+        ]
+        async with open_measurement(stations, made, clock=SystemClock()) as measured:
+            yield measured
 
-    async def post(
-        self, orders: Sequence[SignedOrder], *, at: Sequence[int] = (), per_second: float = 0.0
-    ) -> None:
-        """Give each node its share of *orders*, as clients do.
+    async def standings(self, at: Sequence[int] = ()) -> list[Standing]:
+        """Ask the nodes named, or all, at once."""
+        asked = [self.nodes[number] for number in at] or self.nodes
+        return await asyncio.gather(*(node.standing() for node in asked))
 
-        Args:
-            at: the nodes; all of them where none is named.
-            per_second: how fast over all nodes; as fast as they take them where 0.
-        """
-        nodes = [self.nodes[number] for number in at] if at else list(self.nodes)
-        async with asyncio.TaskGroup() as tasks:
-            for start, node in enumerate(nodes):
-                share = orders[start :: len(nodes)]
-                tasks.create_task(_post(node, share, per_second / len(nodes)))
-
-    async def standings(self) -> list[Standing]:
-        """Ask all nodes at once."""
-        return await asyncio.gather(*(node.standing() for node in self.nodes))
-
-    async def until_equal(self, orders: int, *, patience: float) -> list[Standing]:
-        """Wait until every node holds the same set of that many orders.
+    async def until_equal(
+        self, orders: int, *, patience: float, at: Sequence[int] = ()
+    ) -> list[Standing]:
+        """Wait until the nodes named, or all, hold the same set of that many orders.
 
         Raises:
             AssertionError: they never did; the text says how far each got.
@@ -175,7 +160,7 @@ class Town:
         try:
             async with asyncio.timeout(patience):
                 while True:
-                    standings = await self.standings()
+                    standings = await self.standings(at)
                     digests = {standing.digest for standing in standings}
                     if len(digests) == 1 and standings[0].orders == orders:
                         return standings
@@ -185,15 +170,14 @@ class Town:
             raise AssertionError(f"{held} of {orders} orders after {patience:.0f} s") from None
 
 
-async def _post(node: DistantNode, orders: Sequence[SignedOrder], per_second: float) -> None:
-    now = asyncio.get_running_loop().time
-    begun = now()
-    for start in range(0, len(orders), POST_CHUNK):
-        if per_second:
-            await asyncio.sleep(begun + start / per_second - now())
-        chunk = orders[start : start + POST_CHUNK]
-        answer = await node.client.add(*chunk, patience=JOIN_PATIENCE)
-        assert len(answer["accepted"]) == len(chunk), answer["rejected"][:1]
+def shared_out(orders: Sequence[int], nodes: Sequence[int]) -> list[Posting]:
+    """Return a plan that gives each of *nodes* its share of *orders*, all at once."""
+    shares = [(node, orders[start :: len(nodes)]) for start, node in enumerate(nodes)]
+    return [
+        Posting(0.0, node, tuple(share[at : at + MOST_AT_ONCE]))
+        for node, share in shares
+        for at in range(0, len(share), MOST_AT_ONCE)
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -212,8 +196,8 @@ async def open_town(
             open_places(count, delay=delay, loss=loss, seed=seed)
         )
         chain = await stack.enter_async_context(open_devnet(parts, host=places.laid.host_address))
-        market = Market(Traders(chain))
-        await market.open()
+        await equip_makers(chain)
+        # Off loopback there is no door without a token.
         token = secrets.token_hex(16)
         processes = [
             NodeProcess(
@@ -237,9 +221,9 @@ async def open_town(
         await stack.enter_async_context(_running(processes))
         nodes = []
         for place, process in zip(places.laid.places, processes, strict=True):
-            client = await stack.enter_async_context(open_socket(process.ready.rpc, token=token))
+            client = await stack.enter_async_context(open_client(process.ready.rpc, token=token))
             nodes.append(DistantNode(place, process, client))
-        yield Town(places, market, nodes)
+        yield Town(places, chain, nodes, token, seed)
 
 
 @contextlib.asynccontextmanager

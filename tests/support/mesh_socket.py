@@ -208,12 +208,9 @@ def codes(rejected: Sequence[dict[str, Any]]) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def open_socket(url: str, *, token: str = "") -> AsyncIterator[MeshSocket]:
-    """Connect to the node at *url*, ``ws://host:port``; *token* is its ``RPC_TOKEN``."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with connect(
-        url, max_size=MESSAGE_LIMIT, compression=None, additional_headers=headers
-    ) as connection:
+async def open_socket(url: str) -> AsyncIterator[MeshSocket]:
+    """Connect to the node at *url*, ``ws://host:port``."""
+    async with connect(url, max_size=MESSAGE_LIMIT, compression=None) as connection:
         client = MeshSocket(connection)
         try:
             yield client
