@@ -109,6 +109,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "google": ("p2p/host/identify.py",),
     "jsonschema_rs": ("zeroex/*",),
     "libp2p": ("p2p/process.py", "p2p/host/*"),
+    "miniupnpc": ("p2p/host/upnp.py",),
     "msgspec": ("*",),
     "multiaddr": ("p2p/process.py", "p2p/host/*"),
     "prometheus_client": ("api/metrics.py",),

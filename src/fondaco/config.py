@@ -94,6 +94,10 @@ class Config:
     p2p_tcp_port: int
     p2p_listen_addr: str
     p2p_deny: tuple[str, ...]
+    p2p_relays: tuple[str, ...]
+    serve_relay: bool
+    enable_mdns: bool
+    enable_upnp: bool
     enable_p2p: bool
     enable_gossip: bool
     enable_order_sync: bool

@@ -304,6 +304,43 @@ SETTINGS: tuple[Setting, ...] = (
         help="IP addresses and networks that are neither dialled nor let in.",
     ),
     Setting(
+        name="p2p_relays",
+        section="Peer-to-peer",
+        kind=spellings.WORDS,
+        default="",
+        mesh_names=("P2P_RELAYS",),
+        help="Multiaddresses of up to four nodes with serve_relay "
+        "(/ip4/192.0.2.1/tcp/60558/p2p/16Uiu2HA…), through which peers can reach this node "
+        "where no router lets them in. They carry what they cannot read.",
+    ),
+    Setting(
+        name="serve_relay",
+        section="Peer-to-peer",
+        kind=spellings.BOOLEAN,
+        default="false",
+        mesh_names=("SERVE_RELAY",),
+        help="Whether to be such a relay for others, within the table of budgets; needs an "
+        "address that everybody can dial.",
+    ),
+    Setting(
+        name="enable_mdns",
+        section="Peer-to-peer",
+        kind=spellings.BOOLEAN,
+        default="false",
+        mesh_names=("ENABLE_MDNS",),
+        help="Whether to look for peers on the local network by multicast, which tells "
+        "everybody on it that this node is there.",
+    ),
+    Setting(
+        name="enable_upnp",
+        section="Peer-to-peer",
+        kind=spellings.BOOLEAN,
+        default="false",
+        mesh_names=("ENABLE_UPNP",),
+        help="Whether to ask the router by UPnP to let peers in at p2p_tcp_port, for an hour "
+        "at a time.",
+    ),
+    Setting(
         name="enable_p2p",
         section="Peer-to-peer",
         kind=spellings.BOOLEAN,

@@ -20,7 +20,7 @@ from fondaco.documentation.tables import constants, sections
 from fondaco.errors import Verdict
 from fondaco.identity.keys import IdentityKey
 from fondaco.identity.names import raw_peer_id
-from fondaco.p2p import limits, negentropy, relay_messages, scores
+from fondaco.p2p import limits, negentropy, relay_messages, rendezvous_messages, scores
 from fondaco.p2p.framing import LengthFraming
 from fondaco.p2p.host import discovery
 from fondaco.p2p.host import gossip as host_gossip
@@ -161,6 +161,10 @@ HEX = {
     "nothing-left": NOTHING_LEFT,
     "ask": encode(AskOrders(ids=NAMES[2] + NAMES[3])),
     "exchange-request": _framed(b""),
+    "rendezvous-discover": _framed(rendezvous_messages.encode_message(
+        rendezvous_messages.Discover(rendezvous_points(V2, 1337, CustomSchema())[0], 32))),
+    "rendezvous-registered": _framed(rendezvous_messages.encode_message(
+        rendezvous_messages.Registered(0, seconds=limits.REGISTRATION_SECONDS))),
 }
 # fmt: on
 """What the node writes where an example stands."""
@@ -389,6 +393,7 @@ def test_the_protocols_are_named() -> None:
     for protocol in (
         *(RECONCILE_PROTOCOL, ORDERS_PROTOCOL, meshsync_wire.MESH_PROTOCOL, discovery.EXCHANGE),
         *(*host_gossip.PROTOCOLS, relay_messages.HOP, relay_messages.STOP),
+        rendezvous_messages.PROTOCOL,
     ):
         assert f"`{protocol}`" in PAGE
 
@@ -449,6 +454,9 @@ def test_offences_that_nobody_counts_are_said_to_be_such() -> None:
         f"does not come within {Parameters().promise_seconds:g} s (`broken-promise`)",
         f"names up to {Parameters().exchanged_peers} peers",
         f"ids of {signing.MESSAGE_ID_SIZE} bytes",
+        f"for {limits.REGISTRATION_SECONDS:,} s at most",
+        f"replaced by `{rendezvous_messages.HASHED}`",
+        f"its status is {rendezvous_messages.Answer.INVALID_COOKIE}",
         f"fewer than {negentropy.LIST_THRESHOLD} names is a list",
         f"of more {negentropy.BUCKETS} fingerprints",
         f"less {negentropy.CLOSING_ROOM} bytes",

@@ -20,7 +20,9 @@ TO_CHILD: list[link.ToChild] = [
         log_json=False,
         seed=2**64 - 1,
         deny=("192.0.2.0/24",),
-        reach=link.Reach(relays=("/ip4/127.0.0.1/tcp/1/p2p/x",), serves_relay=True, mdns=True),
+        reach=link.Reach(
+            relays=("/ip4/127.0.0.1/tcp/1/p2p/x",), serves_relay=True, mdns=True, upnp=True
+        ),
     ),
     link.Subscribe("topic"),
     link.Unsubscribe("topic"),

@@ -10,7 +10,8 @@ from fondaco.config import load
 from fondaco.p2p.absent import AbsentNetwork
 from fondaco.p2p.linked import LinkedNetwork
 from fondaco.p2p.opening import is_installed, open_configured, open_network
-from support.peers import key_of
+from fondaco.p2p.relay_messages import HOP
+from support.peers import connect, counted, key_of, node
 
 
 def test_it_looks_for_the_extra() -> None:
@@ -66,8 +67,16 @@ async def test_the_settings_decide() -> None:
     async with open_configured(off, key_of("a"), clock=SystemClock(), seed=1) as network:
         assert not network.is_available
     here = {"P2P_TCP_PORT": "0", "P2P_LISTEN_ADDR": "127.0.0.1"}
-    on = load(None, chain | here, {})
+    relay = f"/ip4/127.0.0.1/tcp/1/p2p/{key_of('relay').peer_id}"
+    reach = {"P2P_RELAYS": relay, "SERVE_RELAY": "true"}
+    on = load(None, chain | here | reach, {})
     async with open_configured(on, key_of("a"), clock=SystemClock(), seed=1) as network:
         assert isinstance(network, LinkedNetwork)
         [address] = await network.ready()
         assert address.startswith("/ip4/127.0.0.1/tcp/")
+        # The relay of the settings is dialled, and others find one here.
+        await counted(network, lambda stats: stats.get("known-peers") == 1)
+        async with node("b") as other:
+            await connect(other, network)
+            [seen] = other.peers()
+            assert HOP in seen.protocols

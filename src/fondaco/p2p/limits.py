@@ -353,6 +353,18 @@ MDNS_PACKETS_BURST = 200.0
 MDNS_ANSWER_PAUSE = 1.0
 """Seconds between two answers, whoever asks (RFC 6762, section 6)."""
 
+UPNP_SEARCH_SECONDS = 2.0
+"""Seconds in which a router has to answer a search."""
+
+UPNP_LEASE = 3_600.0
+"""Seconds for which a router maps a port; renewed half-way. What a crash leaves open."""
+
+FIRST_UPNP_PAUSE = 60.0
+"""Seconds before a router that did not map a port is asked again; doubled each time."""
+
+LONGEST_UPNP_PAUSE = 3_600.0
+"""Seconds between two questions to such a router."""
+
 # --- rendezvous ------------------------------------------------------------------------
 
 MAX_NAMESPACE_SIZE = 255
@@ -372,7 +384,7 @@ REGISTRATION_SECONDS = 7_200
 """Seconds of a registration at most, the specification's default; renewed half-way."""
 
 MAX_DISCOVERED = 32
-"""Registrations in one answer: EXCHANGED_PEERS of peer exchange."""
+"""Registrations in one answer: as many as peer exchange names."""
 
 MAX_RENDEZVOUS_MESSAGE = 64 * 1024
 """Bytes of a message about registrations; an answer ends before it is longer."""

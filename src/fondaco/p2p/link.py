@@ -46,6 +46,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     first_ban: float = limits.FIRST_BAN
     circuit_seconds: float = limits.CIRCUIT_SECONDS
     circuit_bytes: int = limits.CIRCUIT_BYTES
+    upnp_lease: float = limits.UPNP_LEASE
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Whether others may be reached through us."""
     mdns: bool = False
     """Whether peers are looked for on the local network."""
+    upnp: bool = False
+    """Whether the router is asked to let peers in."""
 
 
 class KnownPeer(msgspec.Struct, frozen=True, kw_only=True):

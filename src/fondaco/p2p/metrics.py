@@ -105,6 +105,8 @@ MDNS = _counter(
     "told of), ignored (a packet that was none, or over the budget).",
     "event",
 )
+UPNP_PORTS = _gauge("upnp_ports", "Ports of the router that lead to this node.")
+UPNP = _counter("upnp", "Times the router mapped or renewed a port, or did not.", "outcome")
 QUEUED_MESSAGES = _gauge(
     "queued_messages",
     "Gossip messages waiting: to-peers, unjudged (for a verdict), unread (by the main process), "
@@ -178,6 +180,9 @@ ROWS: tuple[Row, ...] = (
     Row("mdns-unsent", MDNS, ("unsent",)),
     Row("mdns-peers", MDNS, ("peer",)),
     Row("mdns-ignored", MDNS, ("ignored",)),
+    Row("upnp-ports", UPNP_PORTS),
+    Row("upnp-mappings", UPNP, ("mapped",)),
+    Row("upnp-failures", UPNP, ("failed",)),
     Row("reservations", RELAY_PLACES, ("ours",)),
     Row("relay-reservations", RELAY_PLACES, ("theirs",)),
     Row("relay-circuits", RELAY_CIRCUITS),

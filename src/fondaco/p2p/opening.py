@@ -55,6 +55,12 @@ async def open_configured(
         bootstrap=config.bootstrap_list if config.use_bootstrap_list else (),
         known_peers=known_peers,
         deny=config.p2p_deny,
+        reach=link.Reach(
+            relays=config.p2p_relays,
+            serves_relay=config.serve_relay,
+            mdns=config.enable_mdns,
+            upnp=config.enable_upnp,
+        ),
         verbosity=config.verbosity,
         log_json=config.log_json,
     ) as network:
@@ -87,7 +93,7 @@ async def open_network(
         bootstrap: multiaddresses that end in ``/p2p/<peer>``, dialled for ever.
         known_peers: what ``Network.known_peers`` returned in an earlier life.
         deny: networks whose addresses are refused, such as ``192.0.2.0/24``.
-        reach: relays and the like; None leaves them out.
+        reach: relays, the local network, the router; None leaves them out.
     """
     if not is_installed(libraries):
         log.warning("peers are off: the extra p2p is not installed (fondaco[p2p])")

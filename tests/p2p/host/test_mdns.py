@@ -22,7 +22,7 @@ from fondaco.p2p.linked import LinkedNetwork
 from fondaco.p2p.network import PeerJoined
 from support.peers import LONELY, QUICK, counted, first, key_of, node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("mdns")]
 
 HERE = Reach(mdns=True)
 PEER = key_of("mdns somebody").peer_id

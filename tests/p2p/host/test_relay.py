@@ -30,7 +30,7 @@ from support import stranger
 from support.peers import LONELY, PATIENCE, counted, gone, key_of, node
 from support.relayed import ECHO, SERVING, echo, guest, hidden, met, through
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("relay")]
 
 NARROW = msgspec.structs.replace(LONELY, circuit_bytes=200_000, circuit_seconds=5.0)
 

@@ -42,7 +42,7 @@ TOPIC = "orders"
 Town = tuple[LinkedNetwork, LinkedNetwork, LinkedNetwork]
 """A relay, a node behind it, and a guest."""
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("relay client")]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -35,7 +35,7 @@ from fondaco.p2p.rendezvous_messages import (
 from support import stranger
 from support.peers import LONELY, QUICK, connect, counted, first, node
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("rendezvous")]
 
 NAME = "/0x-mesh/network/1337/version/2"
 OFTEN = msgspec.structs.replace(QUICK, exchange_interval=0.3)

@@ -158,10 +158,13 @@ class Discovery:
         self._learn(peer, addresses)
 
     def named(self, peer: bytes, addresses: tuple[str, ...]) -> None:
-        """Take a peer and addresses that somebody else says it has: they are not believed
-        over what we know."""
-        if peer not in self._records:
+        """Take a peer and addresses that somebody else says it has: they are tried behind
+        what we know."""
+        record = self._records.get(peer)
+        if record is None:
             self._learn(peer, addresses)
+        elif peer not in self._peers.table:
+            record.addresses = selected(dict.fromkeys((*record.addresses, *addresses)))
 
     def take_seen(self) -> tuple[KnownPeer, ...]:
         """Return the peers worth storing that have changed since the last call."""
