@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 
 import msgspec
@@ -364,6 +364,7 @@ def _listen_address(host: str, port: int) -> Multiaddr:
     return Multiaddr(f"/ip{6 if ':' in host else 4}/{host}/tcp/{port}")
 
 
+@lru_cache(limits.MAX_CONNECTIONS)
 def _name(peer: bytes) -> str:
     return str(ID(peer))
 

@@ -413,18 +413,21 @@ async def test_another_version_of_the_library_is_refused() -> None:
 async def test_every_cure_finds_its_place() -> None:
     """In a process of its own: the cures change the library for good."""
     text = """
-from fondaco.p2p.host import hardening, yamux
+from fondaco.p2p.host import hardening, quick, yamux
 hardening.harden(agent="fondaco/x")
 from libp2p.identity.identify import identify
 from libp2p.network import swarm
 from libp2p.io.trio import TrioTCPStream
+from libp2p.network.stream.net_stream import NetStream
 from libp2p.stream_muxer import muxer_multistream
 from libp2p.stream_muxer.yamux import yamux as library
 assert swarm._HAPPY_EYEBALLS_DELAY == 0.005
 assert identify.AGENT_VERSION == "fondaco/x"
 assert muxer_multistream.Yamux is yamux.Connection
 assert library.YamuxStream is yamux.Stream
-assert TrioTCPStream.__init__ is hardening._open_stream
+assert TrioTCPStream.__init__ is hardening._open_socket
+assert TrioTCPStream.read is quick.read
+assert NetStream.__init__ is hardening._open_stream
 assert library.MAX_WINDOW_SIZE == 2 * 1024 * 1024
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", text)

@@ -17,6 +17,7 @@ cures reach into its private parts. Where a subclass does, one is used instead: 
     an exception in a connection's task ends the
       process                                         contained, the connection is closed
     after a silence TCP waits as long again           it looks every 3 s, where Linux can
+    thirty locks a message, each a turn of all tasks  quick.py
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ from libp2p.identity.identify import identify
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network import swarm
 from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.network.stream.net_stream import NetStream
 from libp2p.stream_muxer import muxer_multistream
 from libp2p.stream_muxer.yamux import yamux as library_yamux
 from libp2p.transport.tcp import tcp
 
 from fondaco.errors import NodeError
 from fondaco.p2p import limits
-from fondaco.p2p.host import yamux
+from fondaco.p2p.host import quick, yamux
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ TCP_RTO_MAX_MS = 44
 
 _library_start = SwarmConn.start
 _library_open = TrioTCPStream.__init__
+_library_open_stream = NetStream.__init__
 
 
 class UnknownLibrary(NodeError):
@@ -85,7 +88,9 @@ def harden(*, agent: str, installed: str | None = None) -> None:
         (identify, "AGENT_VERSION", agent),
         (SwarmConn, "_handle_muxed_stream", _take_stream),
         (SwarmConn, "start", _contained_start),
-        (TrioTCPStream, "__init__", _open_stream),
+        (TrioTCPStream, "__init__", _open_socket),
+        (TrioTCPStream, "read", quick.read),
+        (NetStream, "__init__", _open_stream),
         (TrioTCPStream, "get_remote_address", _remote_address),
         (tcp, "_set_reuse_flags", _reuse_address_only),
     ):
@@ -111,9 +116,15 @@ async def _contained_start(connection: SwarmConn) -> None:
         connection.event_started.set()
 
 
-def _open_stream(stream: TrioTCPStream, below: trio.SocketStream) -> None:
+def _open_socket(stream: TrioTCPStream, below: trio.SocketStream) -> None:
     _library_open(stream, below)
+    quick.quicken_socket(stream)
     retransmit_often(below.socket)
+
+
+def _open_stream(stream: NetStream, *args: Any, **kwargs: Any) -> None:
+    _library_open_stream(stream, *args, **kwargs)
+    quick.quicken_stream(stream)
 
 
 def retransmit_often(connection: socket.socket | trio.socket.SocketType) -> None:

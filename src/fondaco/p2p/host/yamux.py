@@ -17,6 +17,7 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError, MuxedStreamReset
 from libp2p.stream_muxer.yamux import yamux as library
 
 from fondaco.p2p import limits
+from fondaco.p2p.host.quick import Lock
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Stream(library.YamuxStream):
     def __init__(self, stream_id: int, conn: library.Yamux, is_initiator: bool) -> None:
         self._writers = trio.lowlevel.ParkingLot()
         super().__init__(stream_id, conn, is_initiator)
+        self.window_lock = Lock()  # type: ignore[assignment]
 
     @property
     def send_window(self) -> int:
@@ -150,6 +152,8 @@ class Connection(library.Yamux):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.streams_lock = Lock()  # type: ignore[assignment]
+        self._write_lock = Lock()  # type: ignore[assignment]
         self.stream_buffers = _Buffers(self)
         self.stream_events = _Events(self)
         self.violation = ""
@@ -206,4 +210,4 @@ class Connection(library.Yamux):
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                     await self.secured_conn.close()
                 raise RawConnError("peer does not read")
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()  # the shield is gone
