@@ -46,9 +46,12 @@ SELLER, BUYER, NOTARY = "seller", "buyer", "notary"
 ROLES = (SELLER, BUYER, NOTARY)
 """In the order in which they sign. Source: OpenBazaar, all versions."""
 
+KEY_TEXT = re.compile(r"0[23][0-9a-f]{64}")
+"""A compressed key, as a signature names its signer."""
+
+SIGNATURE_TEXT = re.compile(r"[0-9a-f]{128}")
+
 _NETWORK = re.compile(r"[a-z0-9-]{1,32}")
-_KEY = re.compile(r"0[23][0-9a-f]{64}")
-_SIGNATURE = re.compile(r"[0-9a-f]{128}")
 _ENTRY = frozenset({"role", "key", "prev_hash", "sig"})
 
 
@@ -85,7 +88,7 @@ def sign_contract(contract: Contract, key: Signer, *, network: str) -> SignedCon
     text = canonical.encode(
         {
             "contract": body,
-            "network": _checked(network),
+            "network": check_network(network),
             "signatures": [sign_next(body, [], role=SELLER, key=key, network=network)],
         }
     )
@@ -179,8 +182,8 @@ def _check_entry(entry: object, role: str, previous: str, field: str) -> None:
     if entry["role"] != role:
         raise BadSignature(f"{field}.role", role)
     for name, pattern, expected in (
-        ("key", _KEY, "66 hex digits of a compressed key"),
-        ("sig", _SIGNATURE, "128 hex digits"),
+        ("key", KEY_TEXT, "66 hex digits of a compressed key"),
+        ("sig", SIGNATURE_TEXT, "128 hex digits"),
     ):
         if not isinstance(entry[name], str) or not pattern.fullmatch(entry[name]):
             raise BadSignature(f"{field}.{name}", expected)
@@ -214,7 +217,12 @@ def _signed(contract: Contract, text: bytes, seller_key: bytes) -> SignedContrac
     )
 
 
-def _checked(network: str) -> str:
+def check_network(network: str) -> str:
+    """Return *network* if it can be the name of one.
+
+    Raises:
+        ValueError: it cannot; our own bug, or a setting that was not checked.
+    """
     if not _NETWORK.fullmatch(network):
         raise ValueError(f"no network is named {network!r}")
     return network

@@ -99,5 +99,9 @@ CLOCK_TOLERANCE = 600
 MAX_SEQUENCE = 2**53 - 1
 """Versions of a listing or an index: the largest whole number that every JSON reader keeps."""
 
+MAX_OFFER_SIZE = 2_048
+"""Bytes of what a merchant signs again and again: the terms of an offer, or the index of a store.
+Both take about 600; the rest is for later fields."""
+
 MAX_STORE_LISTINGS = 100_000
 """Listings of one store that an index may speak of."""
