@@ -74,7 +74,8 @@ REQUESTS_UNDERWAY = _gauge(
 GUARDS = _counter(
     "guards",
     "Times a limit held: streams-refused, handlers-stopped (too slow), handler-errors, "
-    "readers-paused (verdicts are due), answers-unread, pings-held-up (too many).",
+    "readers-paused (verdicts are due), answers-unread, pings-held-up (too many), "
+    "pings-late (but the peer spoke).",
     "kind",
 )
 PINGS = _counter("pings_answered", "Pings that peers answered in time.")
@@ -168,6 +169,7 @@ ROWS: tuple[Row, ...] = (
     Row("readers-paused", GUARDS, ("readers-paused",)),
     Row("answers-unread", GUARDS, ("answers-unread",)),
     Row("pings-held-up", GUARDS, ("pings-held-up",)),
+    Row("pings-late", GUARDS, ("pings-late",)),
     Row("pings-answered", PINGS),
     Row("registrations", REGISTRATIONS),
     Row("registrations-made", RENDEZVOUS_EVENTS, ("registered",)),

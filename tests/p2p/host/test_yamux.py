@@ -260,3 +260,24 @@ def test_ended_streams_leave_nothing_behind() -> None:
                 assert not connection.stream_events
 
     run(scene)
+
+
+def test_when_something_has_come_is_known() -> None:
+    """Of the other side only: what we open and write ourselves says nothing of it."""
+
+    async def scene() -> None:
+        async with pair() as both:
+            await trio.sleep(1)
+            stream, far = await both.streams()
+            opened = both.one.heard_at
+            await trio.sleep(1)
+            await stream.write(bytes(library.DEFAULT_WINDOW_SIZE))
+            await trio.testing.wait_all_tasks_blocked()
+            assert both.one.heard_at == opened < trio.current_time()
+            assert both.other.heard_at == trio.current_time()
+            await trio.sleep(1)
+            await far.read(library.DEFAULT_WINDOW_SIZE)
+            await trio.testing.wait_all_tasks_blocked()
+            assert both.one.heard_at == trio.current_time(), "room for more has come"
+
+    run(scene)

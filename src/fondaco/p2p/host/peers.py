@@ -1,7 +1,7 @@
 """Who is connected: the library's host with our swarm, and a table of peers.
 
 connection --first of its peer--> Peer --identify--> agent, protocols, addresses
-           --every 15 s a ping, 10 s for the answer--> closed where none comes
+           --every 15 s a ping, 10 s for the answer--> closed where nothing at all comes
 """
 
 from __future__ import annotations
@@ -316,6 +316,7 @@ class Peers(BasicHost):
             with trio.move_on_after(self._tuning.ping_interval):
                 await connection.event_closed.wait()
                 return
+            asked_at = trio.current_time()
             with trio.move_on_after(self._tuning.ping_timeout) as scope:
                 try:
                     await self._ping(connection)
@@ -325,6 +326,10 @@ class Peers(BasicHost):
                 except (NotConnected, StreamEnded, MalformedFrame):
                     # It answered in some way, or the connection is ending by itself.
                     continue
+            if scope.cancelled_caught and connection.muxed_conn.heard_at > asked_at:
+                # Not frozen: on a slow line our question waits behind what we have sent.
+                self.swarm.counts["pings-late"] += 1
+                continue
             if scope.cancelled_caught:
                 self.swarm.counts["frozen-peers"] += 1
                 log.info("peer does not answer", extra={"peer": str(connection.muxed_conn.peer_id)})

@@ -8,6 +8,7 @@ of the connection when a write is cancelled half-way (reference: docs/decisions 
 from __future__ import annotations
 
 import logging
+import math
 import struct
 
 import trio
@@ -35,7 +36,9 @@ class Stream(library.YamuxStream):
 
     def __init__(self, stream_id: int, conn: library.Yamux, is_initiator: bool) -> None:
         self._writers = trio.lowlevel.ParkingLot()
+        self._is_new = True
         super().__init__(stream_id, conn, is_initiator)
+        self._is_new = False
         self.window_lock = Lock()  # type: ignore[assignment]
 
     @property
@@ -44,6 +47,8 @@ class Stream(library.YamuxStream):
 
     @send_window.setter
     def send_window(self, size: int) -> None:
+        if size > self._window and not self._is_new and isinstance(self.conn, Connection):
+            self.conn.heard_at = trio.current_time()
         # A window over 32 bits is an attack or a bug; it must not become a bigger number.
         self._window = min(size, 0xFFFF_FFFF)
         if size > 0:
@@ -158,9 +163,12 @@ class Connection(library.Yamux):
         self.stream_events = _Events(self)
         self.violation = ""
         """Why it was ended for its peer's fault; empty while there is none."""
+        self.heard_at = -math.inf
+        """When data, or room for more, has come last (``trio.current_time``)."""
 
     def check_flow(self, stream_id: int, unread: int) -> None:
         """End the connection if more waits on a stream, or on all, than was allowed."""
+        self.heard_at = trio.current_time()
         stream = self.streams.get(stream_id)
         window = limits.MAX_WINDOW if stream is None else stream.target_recv_window
         if unread > window + limits.WINDOW_SLACK:
