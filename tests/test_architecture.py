@@ -103,6 +103,7 @@ OUTSIDE = frozenset({
 """Modules with which one can wait, ask, write, or get an answer that differs next time."""
 
 HOMES: dict[str, tuple[str, ...]] = {
+    "PIL": ("market/images.py",),
     "aiohttp": ("api/*", "chain/*", "devnet/*", "testing/*"),
     "alembic": ("store/*",),
     "coincurve": ("identity/signatures.py", "zeroex/signatures.py", "devnet/*", "testing/*"),

@@ -81,6 +81,13 @@ too much for something a web page can make the node do."""
 MAX_IMAGE_SIDE = 16_384
 """Pixels of one side: an image of one by 25 million costs more than its pixels."""
 
+MAX_JPEG_SCANS = 64
+"""Scans of a JPEG. Progressive ones of cameras have about ten; a scan of thirty bytes can cost a
+pass over all 25 million pixels, and a file of 8 MB could hold 250,000 of them."""
+
+MAX_SHOWN_SIDE = 1_024
+"""Pixels of one side of a picture in somebody else's contract: 4 MB in a reader's browser."""
+
 THUMBNAIL_SIDE = 200
 """Pixels of the longer side of a picture in a contract. Source: OpenBazaar, all versions."""
 
