@@ -1,6 +1,6 @@
 """``make bench``: run every benchmark, print a table, write JSON.
 
-python -m bench                 all of them, about two minutes
+python -m bench                 all of them, about six minutes
 python -m bench orders store    some of them
 python -m bench --json          one JSON object on standard output, no table
 python -m bench --page          the last figures into docs/benchmarks.md; measures nothing
@@ -24,7 +24,11 @@ from rich.table import Table
 from bench import page
 from bench.figures import HEADINGS, Figure, row
 
-NAMES = ("orders", "fillable", "chain", "store", "add_orders", "get_orders", "revalidate", "fanout")
+NAMES = (
+    *("orders", "fillable", "chain", "store"),
+    *("add_orders", "get_orders", "revalidate", "fanout"),
+    *("router", "reconcile", "gossip", "sync"),
+)
 """One module of this folder each, in the sequence of ``docs/benchmarks.md``."""
 
 MIN_WIDTH = 120

@@ -1,7 +1,7 @@
-"""A node filled with 100,000 orders through its API, then asked for pages of them.
+"""A node filled with 100,000 orders through its API, asked for pages of them, then copied.
 
 Filling takes half a minute, so it is done once a run: ``add_orders`` reports how it went,
-``get_orders`` what came after.
+``get_orders`` and ``sync`` what came after.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import aiohttp
 import uvloop
 
 from bench.figures import taking_turns
-from bench.world import RunningNode, add_call, open_node, open_world, plain_orders, post
+from bench.newcomer import Arrival, arrive
+from bench.world import PEERS, RunningNode, add_call, open_node, open_world, plain_orders, post
 from fondaco.zeroex.order import SignedOrder
 
 BATCH = 500
@@ -56,13 +57,17 @@ class BookRun:
     peak_memory_mb: float
     sample: list[SignedOrder]
     """Some of the orders, for the floor."""
+    order_size: float
+    """Bytes of an order in a request, on the average."""
     milliseconds: dict[str, list[float]]
     """Of each kind of page in ``get_orders``, ascending."""
+    arrival: Arrival
+    """Of a node that fetched all of it from this one."""
 
 
 @functools.cache
 def run() -> BookRun:
-    """Fill a node and read its pages; the result of the first call is kept."""
+    """Fill a node, read and copy it; the result of the first call is kept."""
     return uvloop.run(_run())
 
 
@@ -70,10 +75,11 @@ async def _run() -> BookRun:
     async with open_world() as (devnet, _):
         orders = plain_orders(devnet, ORDERS)
         requests = [add_call(orders[i : i + BATCH]) for i in range(0, ORDERS, BATCH)]
-        async with open_node(devnet) as node, aiohttp.ClientSession() as session:
+        async with open_node(devnet, **PEERS) as node, aiohttp.ClientSession() as session:
             started, finished = await _fill(session, node, requests)
             memory, peak = node.memory_mb(), node.peak_memory_mb()
             milliseconds = await taking_turns(READINGS, await _pages(session, node.http, orders[0]))
+            arrival = await arrive(devnet, session, node, ORDERS)
     marks = [
         started,
         *(finished[(i + 1) * len(finished) // STRETCHES - 1] for i in range(STRETCHES)),
@@ -84,7 +90,9 @@ async def _run() -> BookRun:
         memory_mb=memory,
         peak_memory_mb=peak,
         sample=orders[:2_000],
+        order_size=sum(map(len, requests)) / ORDERS,
         milliseconds=milliseconds,
+        arrival=arrival,
     )
 
 

@@ -15,6 +15,8 @@ from fondaco.p2p.idset import IdSet
 from fondaco.p2p.negentropy import Responder
 
 RUNS = 3
+ENOUGH = 1_000.0
+"""Milliseconds of one kind of dialogue after which it is not held again."""
 SIZES = (100_000, 1_000_000)
 DIFFERENCES = (0, 1, 100, 10_000)
 ID_SIZE = 32
@@ -61,7 +63,7 @@ def _differing(ids: list[bytes], theirs: IdSet, missing: int) -> list[Figure]:
     for one in random.Random(missing).sample(ids, missing):
         mine.discard(one)
     spent: list[float] = []
-    for _ in range(RUNS):
+    while len(spent) < RUNS and sum(spent) < ENOUGH:
         dialogue, milliseconds, needed = _dialogue(mine, theirs)
         assert needed == missing
         spent.append(milliseconds)

@@ -1,7 +1,11 @@
-"""What a gossip message costs one node at mesh degree 6, beside a bare signature check."""
+"""What a gossip message costs one node at mesh degree 6, beside a bare signature check.
+
+First the router alone, which is pure; then real p2p processes (``bench.router_child``).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Sequence
@@ -9,6 +13,7 @@ from functools import partial
 
 from coincurve import PublicKey
 
+from bench import router_child
 from bench.figures import Figure, interleaved
 from fondaco.errors import Verdict
 from fondaco.identity.keys import IdentityKey
@@ -55,11 +60,15 @@ def _frames(messages: Sequence[Message], batch: int) -> list[list[bytes]]:
     return [frames] * DEGREE
 
 
-def _route(frames: list[list[bytes]]) -> float:
-    """Return the milliseconds a fresh router spends on one message.
+def _route(frames: list[list[bytes]], messages: int = MESSAGES, pause: float = 0.0) -> float:
+    """Return the milliseconds a fresh router spends on one of *messages*.
 
     The worst case: the first copy is verified, accepted and queued for the five others,
     whose own copies cross ours on the way.
+
+    Args:
+        pause: seconds without work after each turn. What a message finds in the caches of
+            the processor is then somebody else's.
     """
     router = Router(Author(_key(1)), random.Random(6), 0.0)
     peers = [Author(_key(number)).peer for number in range(2, 2 + DEGREE)]
@@ -83,10 +92,13 @@ def _route(frames: list[list[bytes]]) -> float:
         for peer in peers:
             while router.take(peer, 1.0):
                 pass
+        if pause:
+            time.sleep(pause)
     spent = time.thread_time() - start
-    if router.counters.accepted != MESSAGES or router.counters.forwarded != (DEGREE - 1) * MESSAGES:
-        raise AssertionError(f"the benchmark's messages got lost: {router.counters}")
-    return spent * 1e3 / MESSAGES
+    counters = router.counters
+    if counters.accepted != messages or counters.forwarded != (DEGREE - 1) * messages:
+        raise AssertionError(f"the benchmark's messages got lost: {counters}")
+    return spent * 1e3 / messages
 
 
 def _bare(messages: Sequence[Message]) -> float:
@@ -110,7 +122,7 @@ def measure() -> list[Figure]:
         authors[number % len(authors)].write(TOPIC, rng.randbytes(1_000), 10**18 + number)
         for number in range(MESSAGES)
     ]
-    figures = []
+    figures: list[Figure] = []
     for batch, how in ((1, "one a frame"), (20, "twenty a frame")):
         frames = _frames(messages, batch)
         value, floor, spread = interleaved(RUNS, partial(_route, frames), partial(_bare, messages))
@@ -126,4 +138,10 @@ def measure() -> list[Figure]:
                 spread=spread,
             )
         )
-    return figures
+    count = router_child.PACED_MESSAGES
+    paced = [each[:count] for each in _frames(messages, 1)]
+    return figures + asyncio.run(
+        router_child.measure(
+            one_by_one=_route(paced, count, router_child.PAUSE), many=figures[-1].value
+        )
+    )

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 
+from bench.processes import child_of, memory_mb
 from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.devnet.offers import offer
 from fondaco.devnet.traders import Traders
@@ -29,6 +29,12 @@ FAR = 4_102_444_800
 MAKERS = 9
 TOKENS = 5
 
+PEERS = {"ENABLE_P2P": "true", "USE_BOOTSTRAP_LIST": "false"}
+"""Settings of a node that has peers: those that are named to it."""
+
+GET_STATS = b'{"jsonrpc":"2.0","id":1,"method":"mesh_getStats","params":[]}'
+GET_PEERS = b'{"jsonrpc":"2.0","id":1,"method":"mesh_getPeers","params":[]}'
+
 
 @dataclass(frozen=True)
 class RunningNode:
@@ -37,20 +43,21 @@ class RunningNode:
     rpc: str
     http: str
     pid: int
+    peer_id: str
+    p2p: tuple[str, ...]
+    """Where peers reach it; empty where it has none."""
 
     def memory_mb(self) -> float:
         """Resident memory of the main process."""
-        return self._memory("VmRSS:")
+        return memory_mb(self.pid)
 
     def peak_memory_mb(self) -> float:
         """The most it ever was."""
-        return self._memory("VmHWM:")
+        return memory_mb(self.pid, "VmHWM:")
 
-    def _memory(self, which: str) -> float:
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(which):
-                return int(line.split()[1]) / 1024
-        raise RuntimeError(f"no memory figure for process {self.pid}")
+    def child_pid(self) -> int:
+        """Its p2p process."""
+        return child_of(self.pid)
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +72,10 @@ async def open_world(makers: int = MAKERS) -> AsyncIterator[tuple[Devnet, Trader
 
 @contextlib.asynccontextmanager
 async def open_node(devnet: Devnet, **settings: str) -> AsyncIterator[RunningNode]:
-    """Run a node on *devnet* in a process of its own, with a fresh data directory."""
+    """Run a node on *devnet* in a process of its own, with a fresh data directory.
+
+    It has no peers, unless *settings* say otherwise: ``**PEERS``. It listens on loopback.
+    """
     with tempfile.TemporaryDirectory(prefix="fondaco-bench-") as folder:
         environment = {
             **os.environ,
@@ -92,7 +102,9 @@ async def open_node(devnet: Devnet, **settings: str) -> AsyncIterator[RunningNod
         try:
             assert process.stdout is not None
             ready = json.loads(await process.stdout.readline())
-            yield RunningNode(ready["rpc"], ready["http"], ready["pid"])
+            yield RunningNode(
+                ready["rpc"], ready["http"], ready["pid"], ready["peerID"], tuple(ready["p2p"])
+            )
         finally:
             process.terminate()
             await process.wait()
@@ -122,6 +134,13 @@ def add_call(orders: Sequence[SignedOrder]) -> bytes:
     return b'{"jsonrpc":"2.0","id":1,"method":"mesh_addOrders","params":[[%s]]}' % b",".join(
         map(encode_order, orders)
     )
+
+
+def add_peer_call(node: RunningNode) -> bytes:
+    """Return the ``mesh_addPeer`` request for *node*."""
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "mesh_addPeer", "params": [node.peer_id, node.p2p]}
+    ).encode()
 
 
 async def post(session: aiohttp.ClientSession, url: str, request: bytes) -> Any:
