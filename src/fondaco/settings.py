@@ -259,8 +259,9 @@ SETTINGS: tuple[Setting, ...] = (
         section="Identity",
         kind=spellings.optional(spellings.PATH),
         default="",
-        help="File with an identity key in 0x Mesh's form, instead of the one from the "
-        "seed; unset, keys/privkey in the data directory where that file exists.",
+        help="File with an identity key in 0x Mesh's form, or with bip32_seed=DIGITS or "
+        "secret=HEX from an OpenBazaar node's settings, instead of the key from the seed; "
+        "unset, keys/privkey in the data directory where that file exists.",
     ),
     Setting(
         name="verbosity",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fondaco.identity import schnorr
 from fondaco.identity.names import guid
-from fondaco.market import canonical
+from fondaco.market import canonical, dht_limits
 from fondaco.market.codec import spell_contract
 from fondaco.market.contract import SignedContract
 from fondaco.market.contract_signing import (
@@ -34,7 +34,7 @@ from fondaco.market.errors import (
     MarketRefusal,
     OtherNetwork,
 )
-from fondaco.market.limits import MAX_SIGNED_SIZE
+from fondaco.market.limits import MAX_KEYWORD, MAX_OFFER_SIZE, MAX_SIGNED_SIZE
 from support.contracts import BUYER as BUYER_KEY
 from support.contracts import NOTARY as NOTARY_KEY
 from support.contracts import PIXEL, SELLER, make_contract, put
@@ -202,6 +202,12 @@ def test_ten_megabytes_are_not_looked_at() -> None:
             SELLER,
             network="main",
         )
+
+
+def test_a_signed_contract_fits_into_a_record_of_the_dht() -> None:
+    assert MAX_SIGNED_SIZE <= dht_limits.MAX_CONTRACT_SIZE
+    assert MAX_KEYWORD <= dht_limits.MAX_KEYWORD_SIZE
+    assert MAX_OFFER_SIZE <= dht_limits.MAX_INDEX_SIZE
 
 
 # --- the chain -----------------------------------------------------------------------
