@@ -108,6 +108,20 @@ def test_connections_in_all_per_peer_and_per_address() -> None:
     connections.open(b"d", "203.0.113.7")
 
 
+def test_strangers_leave_places_for_those_we_dial() -> None:
+    connections = Connections(most=4, kept=1)
+    for peer in (b"a", b"b", b"c"):
+        connections.attempt("203.0.113.7", 0.0)
+        connections.open(peer, "203.0.113.7", is_inbound=True)
+    with pytest.raises(BudgetExceeded, match="connections: 3"):
+        connections.attempt("203.0.113.8", 0.0)
+    with pytest.raises(BudgetExceeded, match="connections: 3"):
+        connections.open(b"d", "203.0.113.8", is_inbound=True)
+    connections.open(b"d", "203.0.113.8")
+    with pytest.raises(BudgetExceeded, match="connections: 4"):
+        connections.open(b"e", "203.0.113.8")
+
+
 def test_a_lifetime_of_connections_leaves_nothing() -> None:
     """The stock library goes deaf after 250 inbound connections (p2p.md, section 10)."""
     connections = Connections()

@@ -116,8 +116,12 @@ class Connections:
         most: int = limits.MAX_CONNECTIONS,
         per_peer: int = limits.MAX_CONNECTIONS_PER_PEER,
         per_address: int = limits.MAX_CONNECTIONS_PER_ADDRESS,
+        kept: int = 0,
     ) -> None:
+        """Of *most* places, the last *kept* are for those we dial: strangers who take all
+        they can get must not keep us from the peers we want."""
         self._most, self._per_peer, self._per_address = most, per_peer, per_address
+        self._most_with_strangers = most - kept
         self._peers: Counter[bytes] = Counter()
         self._addresses: Counter[str] = Counter()
         self._attempts: dict[str, TokenBucket] = {}
@@ -132,8 +136,7 @@ class Connections:
             BudgetExceeded: too many attempts, or no room; close the socket.
         """
         group = address_group(address)
-        if len(self) >= self._most:
-            raise BudgetExceeded("connections", self._most)
+        self._check_room(is_inbound=True)
         if group is None:
             return
         self._check_group(group)
@@ -146,15 +149,14 @@ class Connections:
         if not bucket.take(1, now):
             raise BudgetExceeded("attempts per second and address", bucket.rate)
 
-    def open(self, peer: bytes, address: str) -> None:
+    def open(self, peer: bytes, address: str, *, is_inbound: bool = False) -> None:
         """The peer has proved who it is; count its connection until ``close``.
 
         Raises:
             BudgetExceeded: nothing was counted; close the connection.
         """
         group = address_group(address)
-        if len(self) >= self._most:
-            raise BudgetExceeded("connections", self._most)
+        self._check_room(is_inbound=is_inbound)
         if self._peers[peer] >= self._per_peer:
             raise BudgetExceeded("connections per peer", self._per_peer)
         if group is not None:
@@ -168,6 +170,11 @@ class Connections:
         group = address_group(address)
         if group is not None:
             _count_down(self._addresses, group)
+
+    def _check_room(self, *, is_inbound: bool) -> None:
+        most = self._most_with_strangers if is_inbound else self._most
+        if len(self) >= most:
+            raise BudgetExceeded("connections", most)
 
     def _check_group(self, group: str) -> None:
         if group.startswith(RELAYED):

@@ -166,6 +166,9 @@ PEERS_TO_BAN_AN_ADDRESS = 3
 MAX_CONNECTIONS = 100
 """Connections in all (``p2p.md``: 200 cost 103 MB); the original kept 100 to 110."""
 
+SHARE_KEPT_TO_DIAL = 0.2
+"""Of MAX_CONNECTIONS, places that only peers we dial can have: WANTED_CONNECTIONS of them."""
+
 MAX_CONNECTIONS_PER_PEER = 2
 """Two, because both sides may dial at once; the older one is closed then."""
 
@@ -274,6 +277,12 @@ PING_INTERVAL = 15.0
 PING_TIMEOUT = 10.0
 """Seconds for the answer to a ping; then the connection is closed."""
 
+PINGS_PER_SECOND = 10.0
+"""Pings of a peer that are answered on one stream; the next waits, and with it the peer."""
+
+PINGS_BURST = 20.0
+"""Pings at once."""
+
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds from the socket to the first stream, both ways (the library's own figure)."""
 
@@ -311,6 +320,10 @@ are we within seconds. A packet in five seconds troubles nobody."""
 
 MAX_DIALS = 8
 """Dials underway at once."""
+
+DIRECT_PATIENCE = 5.0
+"""Seconds for each address of a peer that can also be reached through a relay: the private
+ones behind its router, which come first, would take HANDSHAKE_TIMEOUT each."""
 
 MAX_PEER_ADDRESSES = 8
 """Addresses of one peer that are remembered and tried."""

@@ -41,8 +41,9 @@ from fondaco.zeroex.meshsync_wire import (
     read_request,
     read_response,
 )
-from fondaco.zeroex.offences import WEIGHTS, Fault, count_invalid
+from fondaco.zeroex.offences import WEIGHTS, Fault
 from fondaco.zeroex.order import OrderHash, ProtocolVersion
+from fondaco.zeroex.order_fetch import count_invalid
 from fondaco.zeroex.order_memory import OrderMemory
 from fondaco.zeroex.peering import SyncNetwork
 from fondaco.zeroex.scopes import scope_of

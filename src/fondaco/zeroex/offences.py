@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import enum
 
-from fondaco.errors import Verdict
 from fondaco.p2p.scores import Offence
-from fondaco.zeroex.service import AddResult
 
 
 class Fault(enum.Enum):
@@ -36,8 +34,3 @@ WEIGHTS: dict[Fault, tuple[Offence, float]] = {
     Fault.BARREN_DIALOGUE: (Offence.FALSE_RECONCILIATION, 0.5),
 }
 """Fault -> the offence it is, and how many times it counts."""
-
-
-def count_invalid(result: AddResult) -> int:
-    """Return how many orders were refused for what their sender could have seen."""
-    return sum(refusal.rejection.verdict is Verdict.REJECT for refusal in result.rejected)

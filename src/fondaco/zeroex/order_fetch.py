@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from fondaco.errors import PeerError
+from fondaco.errors import PeerError, Verdict
 from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.gossip import OrderDoor
 from fondaco.zeroex.intake import NO_HASH
@@ -28,7 +28,7 @@ from fondaco.zeroex.limits import (
     REQUEST_SECONDS,
     WITHHELD_TOLERATED,
 )
-from fondaco.zeroex.offences import WEIGHTS, Fault, count_invalid
+from fondaco.zeroex.offences import WEIGHTS, Fault
 from fondaco.zeroex.order_memory import OrderMemory
 from fondaco.zeroex.peering import SyncNetwork
 from fondaco.zeroex.service import AddResult
@@ -202,3 +202,8 @@ class OrderFetch:
         if fetched.withheld > max(WITHHELD_TOLERATED, got):
             self.report(peer, Fault.NOTHING_DELIVERED)
             raise PeerFault(f"{fetched.withheld} orders named and not delivered")
+
+
+def count_invalid(result: AddResult) -> int:
+    """Return how many orders were refused for what their sender could have seen."""
+    return sum(refusal.rejection.verdict is Verdict.REJECT for refusal in result.rejected)

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import trio
+from libp2p.peer.id import ID
 
 from fondaco.clock import Clock
 from fondaco.errors import Verdict
@@ -294,7 +295,10 @@ class Gossip:
                 case Disconnect():
                     self.counts["bans"] += 1
                     self.counts[f"ban-{event.offence.value}"] += 1
-                    log.info("peer banned", extra={"what": event.offence.value})
+                    log.info(
+                        "peer banned",
+                        extra={"peer": str(ID(event.peer)), "what": event.offence.value},
+                    )
                     self._on_ban(event.peer, event.ban)
                     self._peers.spawn(self._peers.disconnect_peer, event.peer)
                 case Exchange():

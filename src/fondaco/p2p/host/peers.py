@@ -20,7 +20,6 @@ from libp2p.custom_types import TProtocol
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.host.basic_host import BasicHost
 from libp2p.host.ping import ID as PING
-from libp2p.host.ping import PingService
 from libp2p.identity.identify.identify import ID as IDENTIFY
 from libp2p.identity.identify.identify import _mk_identify_protobuf, identify_handler_for
 from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
@@ -34,6 +33,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from fondaco.errors import NodeError, Unavailable
 from fondaco.p2p import limits
+from fondaco.p2p.budget import TokenBucket
 from fondaco.p2p.framing import LengthFraming, MalformedFrame
 from fondaco.p2p.host.addresses import CIRCUIT, expand
 from fondaco.p2p.host.channel import Channel, Meter, StreamEnded
@@ -113,7 +113,7 @@ class Peers(BasicHost):
         )
         self.set_stream_handler(IDENTIFY, identify_handler_for(self))
         self.serve(PUSH, self._take_push)
-        self.set_stream_handler(PING, PingService(self).handle_ping)
+        self.serve(PING, self._answer_pings)
 
     def observe(self, observer: Observer) -> None:
         """Tell *observer* of every peer from now on."""
@@ -335,6 +335,25 @@ class Peers(BasicHost):
                 log.info("peer does not answer", extra={"peer": str(connection.muxed_conn.peer_id)})
                 await connection.close()
                 return
+
+    async def _answer_pings(self, channel: Channel) -> None:
+        """Send back what comes, at a pace that nobody honest has to wait for."""
+        bucket = TokenBucket(limits.PINGS_PER_SECOND, limits.PINGS_BURST, trio.current_time())
+        come = b""
+        with contextlib.suppress(StreamEnded):
+            while True:
+                more = b""
+                with trio.move_on_after(self._tuning.stream_idle):
+                    more = await channel.read_some()
+                if not more:
+                    return
+                come += more
+                while len(come) >= PING_SIZE:
+                    if (wait := bucket.spend(1, trio.current_time())) > 0:
+                        self.swarm.counts["pings-held-up"] += 1
+                        await trio.sleep(wait)
+                    await channel.write(come[:PING_SIZE])
+                    come = come[PING_SIZE:]
 
     async def _ping(self, connection: SwarmConn) -> None:
         channel = await self.open_on(connection, [PING], timeout=math.inf)

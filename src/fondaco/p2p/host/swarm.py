@@ -118,7 +118,8 @@ class Swarm(LibrarySwarm):
         self._on_joined = on_joined
         self._on_left = on_left
         self._handshakes: dict[trio.CancelScope, None] = {}
-        self._places = Connections(most=tuning.max_connections)
+        most = tuning.max_connections
+        self._places = Connections(most=most, kept=int(most * limits.SHARE_KEPT_TO_DIAL))
         self._streams = Streams()
         self._admitted: dict[SwarmConn, str] = {}
         self._handlers: dict[SwarmConn, set[trio.CancelScope]] = {}
@@ -218,7 +219,7 @@ class Swarm(LibrarySwarm):
             if self._is_denied(address) or self._refuses(peer.to_bytes(), address):
                 raise Refused(f"{peer} at {address} is denied or banned")
             await self._make_room(peer)
-            self._places.open(peer.to_bytes(), address)
+            self._places.open(peer.to_bytes(), address, is_inbound=direction == "inbound")
         except (Refused, BudgetExceeded) as exc:
             self.counts["connections-refused"] += 1
             await muxed_conn.close()
