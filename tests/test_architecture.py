@@ -77,6 +77,7 @@ SHELLS = (
     "zeroex/snapshots.py", "zeroex/feed.py", "zeroex/housekeeping.py",
     "zeroex/assembly.py", "zeroex/chainfacts.py", "zeroex/explain.py", "zeroex/stats.py",
     "zeroex/metrics.py", "zeroex/tally.py",
+    "zeroex/together.py",
     "zeroex/gossip.py", "zeroex/ordersync.py", "zeroex/meshsync.py", "zeroex/order_fetch.py",
     "zeroex/order_memory.py", "zeroex/bookwalk.py", "zeroex/sync_server.py", "zeroex/peer_rpc.py",
     "zeroex/sharing.py",

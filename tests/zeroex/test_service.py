@@ -93,6 +93,44 @@ async def test_more_than_one_chunk(bench: OrderBench) -> None:
     assert sizes in ([3, CHUNK], [4, CHUNK - 1])
 
 
+async def test_small_requests_of_many_clients_share_their_cost(bench: OrderBench) -> None:
+    """What is theirs stays theirs: repeats, refusals and what nobody can read."""
+    given = orders(30)
+    poor, known = given[0], given[1]
+    forged = make_order(salt=given[2].salt, signature=b"\x1b" + bytes(64) + b"\x02")
+    assert names(forged) == names(given[2])
+    bench.assessor.outcomes[names(poor)[0]] = UNFUNDED
+    async with bench.watching():
+        await bench.add(known)
+        bench.assessor.asked.clear()
+        requests: list[list[bytes]] = [[codec.encode_order(order)] for order in given]
+        requests.append([codec.encode_order(forged)])
+        requests.append([codec.encode_order(order) for order in (*given[3:6], given[5])])
+        requests.append([b"{}", codec.encode_order(poor), b"{}"])
+        results = await asyncio.gather(
+            *(bench.service.add(texts, Origin.LOCAL, pinned=True) for texts in requests)
+        )
+    *singles, of_forged, of_three, of_unreadable = results
+    assert codes(singles[0]) == ["OrderUnfunded"]
+    assert [new(result) for result in singles[1:]] == [[False]] + [[True]] * 28
+    assert [result.accepted[0].order_hash for result in singles[1:]] == names(*given[1:])
+    assert new(of_forged) == [False], "known by then: its signature is not looked at"
+    assert new(of_three) == [False] * 3
+    assert codes(of_unreadable) == ["InvalidSchema", "InvalidSchema", "OrderUnfunded"]
+    assert len(bench.assessor.asked) < 10
+    assert bench.end_states == ["ADDED"] * 29
+
+
+async def test_pinned_and_unpinned_requests_stay_apart(bench: OrderBench) -> None:
+    given = orders(20)
+    async with bench.watching():
+        await asyncio.gather(
+            *(bench.add(order, pinned=number % 2 == 0) for number, order in enumerate(given))
+        )
+        rows = await bench.stored(*given)
+    assert [row is not None and row.is_pinned for row in rows] == [True, False] * 10
+
+
 async def test_nothing_sent_is_nothing_done(bench: OrderBench) -> None:
     assert await bench.add() == AddResult(accepted=[], rejected=[])
     assert bench.database.writes == 0

@@ -108,6 +108,32 @@ def check_orders(
     return checked
 
 
+def once(
+    read: Iterable[Candidate | Refusal], seen: set[OrderHash]
+) -> Iterable[Candidate | Refusal]:
+    """Leave out what stood in the request before; unreadable texts have no name to repeat."""
+    for answer in read:
+        if answer.order_hash != NO_HASH:
+            if answer.order_hash in seen:
+                continue
+            seen.add(answer.order_hash)
+        yield answer
+
+
+def parted(
+    answers: Iterable[Candidate | Refusal],
+) -> tuple[list[Candidate], list[Refusal]]:
+    """Return the candidates and the refusals, each in sequence."""
+    candidates: list[Candidate] = []
+    refusals: list[Refusal] = []
+    for answer in answers:
+        if isinstance(answer, Candidate):
+            candidates.append(answer)
+        else:
+            refusals.append(answer)
+    return candidates, refusals
+
+
 def refuse(candidate: Candidate, rejection: OrderRejected) -> Refusal:
     """Return the refusal of a *candidate* that was readable."""
     return Refusal(
