@@ -200,8 +200,16 @@ def test_a_spoiled_field_is_named(path: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"\xff", b"[" * 100_000, b'{"Contract":' * 5_000, b'{"a":"\\ud800"}', b"nul"],
-    ids=["empty", "cut", "not UTF-8", "100,000 levels", "5,000 objects", "surrogate", "word"],
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"{", id="cut"),
+        pytest.param(b"\xff", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, id="100,000 levels"),
+        pytest.param(b'{"Contract":' * 5_000, id="5,000 objects"),
+        pytest.param(b'{"a":"\\ud800"}', id="surrogate"),
+        pytest.param(b"nul", id="word"),
+        pytest.param(b'{"a":1e99999999999999999999}', id="exponent beyond decimal's"),
+    ],
 )
 def test_what_is_no_json(raw: bytes) -> None:
     with pytest.raises(MalformedContract, match="expected a JSON object"):

@@ -54,7 +54,8 @@ def decode_draft(raw: bytes | msgspec.Raw) -> Draft:
         raise ContractTooLarge(size, MAX_DRAFT_SIZE)
     try:
         value = strip_angular(_decode(raw))
-    except (ValueError, RecursionError):  # RecursionError: "[[[[..."
+    # ArithmeticError: an exponent beyond decimal's own. RecursionError: "[[[[..."
+    except (ValueError, ArithmeticError, RecursionError):
         raise MalformedContract("", "a JSON object") from None
     return read_draft(value)
 

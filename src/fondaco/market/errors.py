@@ -14,7 +14,15 @@
        |  |- MalformedClearSign    not the layout of the original
        |  |- BadClearSignature     no valid signature by the certificate it names
        |  '- LegacySignature       made with SHA-1, which proves nothing any more
-       '- ForbiddenTransition      what the state of a listing does not allow
+       |- ForbiddenTransition      what the state of a listing does not allow
+       |- MalformedPeerMessage     a peer's message: which field, and what was expected
+       '- RequestRefused           what a client of ``/ws`` asked for is not done
+          |- MalformedRequest      no envelope with a command in it
+          |- MalformedParams       a parameter: which, and what was expected
+          |- UnknownCommand        a word that this API does not have
+          |- OwnerOnly             it was not the owner who asked
+          '- CommandUnavailable    understood, and not to be had here
+             '- TradeUnavailable   it would move money
 
 ``field`` names a place as its sender would write it: ``Contract.item_price``. It is empty where
 the whole is meant.
@@ -23,6 +31,7 @@ the whole is meant.
 from __future__ import annotations
 
 from fondaco.errors import NodeError, Verdict
+from fondaco.market.limits import MAX_QUOTED
 
 
 class MarketRefusal(NodeError):
@@ -135,3 +144,64 @@ class ForbiddenTransition(MarketRefusal):
 
     code = "ForbiddenTransition"
     verdict = Verdict.IGNORE
+
+
+class MalformedPeerMessage(MarketRefusal):
+    """A message of a peer that no honest node of this network sends."""
+
+    code = "MalformedPeerMessage"
+
+
+class RequestRefused(MarketRefusal):
+    """What a client of ``/ws`` asked for is not done. It is told so in an error frame."""
+
+    code = "RequestRefused"
+    verdict = Verdict.IGNORE
+
+
+class MalformedRequest(RequestRefused):
+    """A message that is no envelope with a command in it."""
+
+    code = "MalformedRequest"
+
+
+class MalformedParams(RequestRefused):
+    """A parameter of a command that is missing, has another type or is out of bounds."""
+
+    code = "MalformedParams"
+
+
+class UnknownCommand(RequestRefused):
+    """A command that this API does not have."""
+
+    code = "UnknownCommand"
+
+    def __init__(self, name: str) -> None:
+        short = name if len(name) <= MAX_QUOTED else name[:MAX_QUOTED] + "..."
+        super().__init__("command", f"a command of this API, not {short!r}")
+
+
+class OwnerOnly(RequestRefused):
+    """A command for the owner of the node, asked for by somebody else."""
+
+    code = "OwnerOnly"
+
+    def __init__(self, name: str) -> None:
+        super().__init__("command", f"the node's owner, for {name}")
+
+
+class CommandUnavailable(RequestRefused):
+    """A command that is understood, and that this node cannot do; the text says why."""
+
+    code = "CommandUnavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        NodeError.__init__(self, f"{name}: {reason}")
+        self.field = "command"
+        self.expected = "another command"
+
+
+class TradeUnavailable(CommandUnavailable):
+    """A command that would move money."""
+
+    code = "TradeUnavailable"
