@@ -6,11 +6,11 @@ The hidden node and its guest deny each other's addresses, of this machine both.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from fondaco.p2p.link import Reach, Tuning
 from fondaco.p2p.linked import LinkedNetwork
-from fondaco.p2p.network import PeerJoined
+from fondaco.p2p.network import KnownPeer, PeerJoined
 from support.peers import LONELY, counted, first, node
 
 ECHO = "/test/echo/1"
@@ -35,9 +35,15 @@ async def hidden(
 
 
 @contextlib.asynccontextmanager
-async def guest(name: str = "guest", tuning: Tuning = LONELY) -> AsyncIterator[LinkedNetwork]:
+async def guest(
+    name: str = "guest",
+    tuning: Tuning = LONELY,
+    known_peers: Sequence[KnownPeer] = (),
+) -> AsyncIterator[LinkedNetwork]:
     """Open a node that cannot reach any that is ``hidden``."""
-    async with node(name, host="127.0.0.3", deny=["127.0.0.2"], tuning=tuning) as network:
+    async with node(
+        name, host="127.0.0.3", deny=["127.0.0.2"], tuning=tuning, known_peers=known_peers
+    ) as network:
         yield network
 
 

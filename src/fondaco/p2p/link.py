@@ -38,6 +38,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     first_dial_backoff: float = limits.FIRST_DIAL_BACKOFF
     longest_dial_backoff: float = limits.LONGEST_DIAL_BACKOFF
     longest_wanted_backoff: float = limits.LONGEST_WANTED_BACKOFF
+    direct_patience: float = limits.DIRECT_PATIENCE
     exchange_interval: float = limits.EXCHANGE_INTERVAL
     stats_interval: float = limits.STATS_INTERVAL
     frame_interval: float = limits.FRAME_INTERVAL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -16,6 +17,7 @@ from fondaco.p2p.framing import LengthFraming
 from fondaco.p2p.host.addresses import parse_peer
 from fondaco.p2p.host.relay_client import relays_in
 from fondaco.p2p.linked import LinkedNetwork
+from fondaco.p2p.network import KnownPeer
 from fondaco.p2p.relay_messages import (
     STOP,
     Status,
@@ -24,6 +26,7 @@ from fondaco.p2p.relay_messages import (
     decode_stop,
     encode_stop,
 )
+from fondaco.testing.until import until
 from support import stranger
 from support.peers import (
     LONELY,
@@ -89,8 +92,8 @@ async def test_peers_tell_each_other_of_addresses_behind_relays(town: Town) -> N
         await connect(c, relay)
         await met(c, a)
         assert relay_between(c, a) == relay.peer_id
-        known = {row.peer: row.addresses for row in c.known_peers()}
-        assert through(a).removesuffix(f"/p2p/{a.peer_id}") in known[a.peer_id]
+        place = through(a).removesuffix(f"/p2p/{a.peer_id}")
+        await until(lambda: any(place in row.addresses for row in c.known_peers()))
 
 
 async def test_a_relay_that_dies_is_found_again(town: Town) -> None:
@@ -119,6 +122,31 @@ async def test_without_its_relay_a_node_announces_no_address_there(town: Town) -
         assert not any("/p2p-circuit/" in one for one in a.addresses)
     finally:
         os.kill(relay.child_pid, signal.SIGCONT)
+
+
+async def test_an_address_that_does_not_answer_does_not_hold_up_the_relay(town: Town) -> None:
+    """As the private addresses of a peer behind a router."""
+    relay, a, _ = town
+    await a.serve(ECHO, echo)
+    await counted(a, lambda stats: stats.get("reservations") == 1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.4", 0))
+        silent.listen(1)
+        row = KnownPeer(
+            peer=a.peer_id,
+            addresses=(
+                f"/ip4/127.0.0.4/tcp/{silent.getsockname()[1]}",
+                through(a).removesuffix(f"/p2p/{a.peer_id}"),
+            ),
+            seen_at=1,
+        )
+        # The handshake alone would take longer than this test.
+        patient = msgspec.structs.replace(
+            QUICK, handshake_timeout=4 * PATIENCE, direct_patience=0.3
+        )
+        async with guest("patient", tuning=patient, known_peers=[row]) as c:
+            await met(c, a)
+            assert relay_between(c, a) == relay.peer_id
 
 
 async def bring(address: str, raw: bytes) -> StopMessage:

@@ -10,6 +10,7 @@ An identity is dialled at most once a second: quicker reconnects fail (``p2p.md`
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable
 from random import Random
@@ -25,6 +26,7 @@ from fondaco.errors import NodeError
 from fondaco.p2p import limits
 from fondaco.p2p.framing import LengthFraming, MalformedFrame
 from fondaco.p2p.host.addresses import (
+    CIRCUIT,
     UnusableAddress,
     dialable,
     parse_address,
@@ -254,7 +256,8 @@ class Discovery:
     async def _try(self, record: _Record, peer: ID, text: str) -> bool:
         try:
             _, address = parse_address(text)
-            await self._peers.swarm.connect(peer, address)
+            with trio.fail_after(self._patience(record, text)):
+                await self._peers.swarm.connect(peer, address)
         except (BaseLibp2pError, OSError, trio.TooSlowError, NodeError) as exc:
             record.problem = f"{text}: {_story(exc)}"
             log.debug("dial failed", extra={"peer": str(peer), "why": record.problem})
@@ -265,6 +268,11 @@ class Discovery:
             log.warning("dial failed", exc_info=True)
             return False
         return True
+
+    def _patience(self, record: _Record, text: str) -> float:
+        """Return the seconds for one address, where there is another to fall back on."""
+        has_relay = any(CIRCUIT in each for each in record.addresses)
+        return self._tuning.direct_patience if has_relay and CIRCUIT not in text else math.inf
 
     def _pause(self, record: _Record) -> float:
         pause = backoff(self._tuning, record.failures, is_wanted=record.is_wanted)
