@@ -300,11 +300,11 @@ def test_silence_ends_a_request_and_doubts_the_contact() -> None:
     sent = every(Send, events)
     assert len(sent) == 3
     # Late: nobody waits for them any longer.
-    now = dht.next_due()
+    now = dht.next_due(NOW)
     assert now == NOW + dht_limits.LATE_SECONDS
     dht.tick(now)
     now = NOW + dht_limits.REQUEST_SECONDS
-    assert dht.next_due() <= now
+    assert dht.next_due(now) <= now
     found = only(Found, dht.tick(now))
     assert found.records == ()
     assert dht.active == 0
@@ -371,7 +371,7 @@ def test_too_many_searches() -> None:
     # They all end, though nobody ever answers.
     now = NOW
     while dht.active:
-        now = dht.next_due()
+        now = dht.next_due(now)
         dht.tick(now)
     assert dht.waiting == 0
 
@@ -382,7 +382,7 @@ def test_too_many_searches() -> None:
 def brought(dht: Dht, until: float, now: float = NOW) -> list[tuple[float, Record]]:
     """Let time pass and everybody answer; return what was brought to the first node, and when."""
     found: dict[tuple[float, bytes], Record] = {}
-    while (due := dht.next_due()) <= until:
+    while (due := dht.next_due(now)) <= until:
         now = max(now, due)
         events = dht.tick(now)
         while events:
@@ -428,7 +428,7 @@ def test_half_way_through_its_life_a_signature_is_asked_for() -> None:
     asked: list[float] = []
     now = NOW
     while now < NOW + DAY:
-        now = max(now, dht.next_due())
+        now = max(now, dht.next_due(now))
         events = finish(dht, dht.tick(now), now)
         asked += [now for event in events if isinstance(event, Renew)]
         if every(Renew, events) and len(asked) == 2:
@@ -445,7 +445,7 @@ def test_what_was_withdrawn_is_not_renewed_and_expires() -> None:
     events: list[Event] = []
     now = NOW
     while now < NOW + DAY:
-        now = max(now, dht.next_due())
+        now = max(now, dht.next_due(now))
         events += finish(dht, dht.tick(now), now)
     assert every(Renew, events) == []
     assert only(Dropped, events).record == record(OURS, b"")
@@ -459,7 +459,7 @@ def test_quiet_buckets_are_refreshed() -> None:
     looked: set[int] = set()
     now = NOW
     while now < NOW + 1.3 * dht_limits.REFRESH_SECONDS:
-        now = max(now, dht.next_due())
+        now = max(now, dht.next_due(now))
         events = dht.tick(now)
         looked |= {
             dht.routing.bucket_of(event.request.target)

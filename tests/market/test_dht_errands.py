@@ -82,7 +82,6 @@ def test_only_those_who_take_it_hold_it() -> None:
 def test_many_records_come_in_parts_and_who_refuses_gets_no_more() -> None:
     records = tuple(record(number) for number in range(100))
     one = errand(Purpose.REPUBLISH, records)
-    assert one.is_background
     requests = look_up(one)
     brought: dict[Guid, list[Record]] = {node.guid: [] for node in NODES}
     while not one.is_done:

@@ -240,6 +240,18 @@ def test_a_reader_leaves_a_copy_where_one_was_missing() -> None:
     assert newcomer.dht.records.find(record.key, record.owner) == record
 
 
+def test_a_large_store_is_published_at_a_pace_that_its_neighbours_put_up_with() -> None:
+    simulation = network(13, 5)
+    shop = simulation.nodes[0]
+    for number in range(1_200):
+        payload = b"listing %d" % number
+        record = simulation.sign(shop, contract_key(payload), RecordKind.CONTRACT, payload)
+        simulation.put(shop, record)
+    simulation.run(60)
+    assert [one.holders for one in shop.placed.values()] == [4] * 1_200
+    assert all(len(node.dht.records) == 1_200 for node in simulation.nodes)
+
+
 # --- coming and going ----------------------------------------------------------------------
 
 
@@ -273,7 +285,7 @@ def test_a_network_outlives_most_of_its_nodes() -> None:
     owners = simulation.nodes[:5]
     records = publish(simulation, owners, 20)
     simulation.kill(owners[:2])
-    churn(simulation, owners, hours=4, per_hour=20)
+    churn(simulation, owners, hours=2.1, per_hour=36)
     born = set(simulation.nodes[:60])
     assert len(set(simulation.living()) & born) < 30
     share, _, _ = search(simulation, records)
@@ -284,9 +296,9 @@ def test_a_network_outlives_most_of_its_nodes() -> None:
 def test_a_thousand_nodes_that_come_and_go_for_hours() -> None:
     simulation = network(12, 1_000, path=Path(loss=0.01))
     owners = simulation.nodes[:50]
-    records = publish(simulation, owners, 500)
+    records = publish(simulation, owners, 300)
     simulation.kill(owners[:25])
-    churn(simulation, owners, hours=6, per_hour=120)
+    churn(simulation, owners, hours=2.1, per_hour=240)
     share, hops, _ = search(simulation, records)
     assert share >= 0.99
     assert statistics.median(hops) <= math.log2(1_000) / 3

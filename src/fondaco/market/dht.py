@@ -54,7 +54,7 @@ from fondaco.market.dht_messages import (
     check_request,
 )
 from fondaco.market.dht_quota import Quota
-from fondaco.market.dht_workload import Workload
+from fondaco.market.dht_workload import Plan, Workload
 from fondaco.market.lookup import Lookup
 from fondaco.market.record_payloads import check_place
 from fondaco.market.record_table import OWN, Outcome, RecordTable
@@ -115,8 +115,8 @@ class Dht:
         self._quota = Quota()
         self._pending: dict[int, _Pending] = {}
         self._late: deque[tuple[float, int]] = deque()
-        self._work = Workload()
-        self._is_starting = False
+        self._work = Workload(now)
+        self._is_beginning = False
         self._republish: Timetable[DhtKey] = Timetable()
         self._refresh_at = now + self._soon(dht_limits.REFRESH_SECONDS)
         self._numbers = itertools.count(1)
@@ -134,11 +134,16 @@ class Dht:
         """Errands that wait until others are done."""
         return self._work.waiting
 
-    def next_due(self) -> float:
+    def next_due(self, now: float) -> float:
         """Return when to call ``tick``, at the latest."""
         while self._late and self._late[0][1] not in self._pending:
             self._late.popleft()
-        times = [self._refresh_at, self._republish.next(), self.records.next_expiry()]
+        times = [
+            self._refresh_at,
+            self._republish.next(),
+            self.records.next_expiry(),
+            self._work.next_turn(now),
+        ]
         if self._late:
             times.append(self._late[0][0])
         if self._pending:
@@ -150,9 +155,7 @@ class Dht:
 
     def join(self, contacts: Iterable[Contact], now: float) -> list[Event]:
         """Look for the way in, through *contacts* and those that are known. Ends in Joined."""
-        seeds = {one.guid: one for one in (*contacts, *self.routing.closest(self.own.guid))}
-        lookup = Lookup(self.own.guid, self.own.guid, list(seeds.values()))
-        self._begin(Purpose.JOIN, lookup, now)
+        self._plan(Purpose.JOIN, self.own.guid, now, seeds=tuple(contacts))
         return self._flush()
 
     def find(self, target: bytes, now: float) -> tuple[int, list[Event]]:
@@ -161,7 +164,7 @@ class Dht:
         Raises:
             DhtBusy: too many searches wait.
         """
-        number = self._begin(Purpose.FIND, self._lookup(target), now)
+        number = self._plan(Purpose.FIND, target, now)
         return number, self._flush()
 
     def get(self, key: DhtKey, now: float, *, enough: int | None = None) -> tuple[int, list[Event]]:
@@ -174,10 +177,7 @@ class Dht:
         Raises:
             DhtBusy: too many searches wait.
         """
-        held = self.records.get(key, now)
-        seeds = self.routing.closest(key)
-        lookup = Lookup(self.own.guid, key, seeds, wants_values=True, held=held, enough=enough)
-        number = self._begin(Purpose.GET, lookup, now)
+        number = self._plan(Purpose.GET, key, now, enough=enough)
         return number, self._flush()
 
     def put(self, record: Record, now: float) -> tuple[int, list[Event]]:
@@ -188,14 +188,14 @@ class Dht:
         Raises:
             ValueError: it is another's, or older than what is here; our own bug.
             PeerError: its signature, time or place is wrong; our own bug too.
-            DhtBusy: too many searches wait; it is kept, and will be brought within the hour.
+            DhtBusy: too many wait; it is kept, and will be brought within the hour.
         """
         if record.owner != self.own.public_key:
             raise ValueError("only its owner puts a record")
         self._keep(record, OWN, now, is_direct=True)
         if self.records.find(record.key, record.owner) != record:
             raise ValueError("a newer record is here already")
-        number = self._begin(Purpose.PUT, self._lookup(record.key), now, (record,))
+        number = self._plan(Purpose.PUT, record.key, now, records=(record,))
         return number, self._flush()
 
     def restore(self, record: Record, network: str, now: float, *, is_direct: bool) -> None:
@@ -349,18 +349,19 @@ class Dht:
         if is_late:
             for errand in self._work.active:
                 self._advance(errand, now)
+        self._begin_what_waits(now)
         return self._flush()
 
     def _refresh(self, places: Iterable[DhtKey], now: float) -> None:
         for place in places:
             self.routing.looked_up(place, now)  # not again while it waits
-            self._begin(Purpose.REFRESH, self._lookup(place), now)
+            if not self._work.is_full(Purpose.REFRESH):
+                self._plan(Purpose.REFRESH, place, now)
 
     def _bring_again(self, key: DhtKey, now: float) -> None:
-        records = self.records.get(key, now)
-        if not records:
+        if not self.records.get(key, now):
             return
-        if self._work.is_background_full:
+        if self._work.is_full(Purpose.REPUBLISH):
             self._republish.set(key, now + self._soon(dht_limits.REPUBLISH_SECONDS / 10))
             return
         self._republish.set(key, now + self._soon(dht_limits.REPUBLISH_SECONDS))
@@ -368,30 +369,60 @@ class Dht:
         half = dht_limits.RECORD_LIFETIME / 2
         if own is not None and not own.is_withdrawal and own.expires_at - now < half:
             self._events.append(Renew(own))
-        self._begin(Purpose.REPUBLISH, self._lookup(key), now, records)
+        self._plan(Purpose.REPUBLISH, key, now)
 
     # --- errands -------------------------------------------------------------------------
 
-    def _lookup(self, target: bytes) -> Lookup:
-        return Lookup(self.own.guid, target, self.routing.closest(target))
-
-    def _begin(
-        self, purpose: Purpose, lookup: Lookup, now: float, records: tuple[Record, ...] = ()
+    def _plan(
+        self,
+        purpose: Purpose,
+        target: bytes,
+        now: float,
+        *,
+        records: tuple[Record, ...] = (),
+        seeds: tuple[Contact, ...] = (),
+        enough: int | None = None,
     ) -> int:
-        errand = Errand(next(self._numbers), purpose, lookup, records)
-        self._work.add(errand)
-        self._start_waiting(now)
-        return errand.number
+        number = next(self._numbers)
+        plan = Plan(
+            number=number,
+            purpose=purpose,
+            target=target,
+            records=records,
+            seeds=seeds,
+            enough=enough,
+        )
+        self._work.add(plan)
+        self._begin_what_waits(now)
+        return number
 
-    def _start_waiting(self, now: float) -> None:
-        if self._is_starting:
+    def _begin_what_waits(self, now: float) -> None:
+        if self._is_beginning:
             return  # an errand that was done at once; the loop below goes on
-        self._is_starting = True
+        self._is_beginning = True
         try:
-            while (errand := self._work.start()) is not None:
+            while (plan := self._work.take(now)) is not None:
+                errand = self._begin(plan, now)
+                self._work.begin(errand)
                 self._advance(errand, now)
         finally:
-            self._is_starting = False
+            self._is_beginning = False
+
+    def _begin(self, plan: Plan, now: float) -> Errand:
+        """Make a plan an errand, with what is known and held by now."""
+        held = self.records.get(DhtKey(plan.target), now)
+        near = self.routing.closest(plan.target)
+        wants_values = plan.purpose is Purpose.GET
+        lookup = Lookup(
+            self.own.guid,
+            plan.target,
+            [*plan.seeds, *near],
+            wants_values=wants_values,
+            held=held if wants_values else (),
+            enough=plan.enough,
+        )
+        records = held if plan.purpose is Purpose.REPUBLISH else plan.records
+        return Errand(plan.number, plan.purpose, lookup, records)
 
     def _advance(self, errand: Errand, now: float) -> None:
         """Go on with an errand as far as it goes without an answer."""
@@ -405,7 +436,7 @@ class Dht:
                 self._events.append(Joined(len(self.routing)))
                 self._refresh(self.routing.far_places(self._chance), now)
         if errand.is_done and self._work.finish(errand):
-            self._start_waiting(now)
+            self._begin_what_waits(now)
 
     def _send(self, contact: Contact, request: Request, errand: Errand | None, now: float) -> None:
         number = next(self._numbers)

@@ -44,10 +44,6 @@ class Purpose(enum.Enum):
     REPUBLISH = "republish"
 
 
-BACKGROUND = frozenset({Purpose.REFRESH, Purpose.REPUBLISH})
-"""Errands that nobody waits for."""
-
-
 class Errand:
     """A lookup and what follows. Times are in seconds.
 
@@ -80,10 +76,6 @@ class Errand:
     def holders(self) -> int:
         """Nodes that say they hold all they were brought."""
         return len(self._took - self._refused)
-
-    @property
-    def is_background(self) -> bool:
-        return self.purpose in BACKGROUND
 
     @property
     def is_done(self) -> bool:

@@ -70,26 +70,41 @@ PARALLEL_STORES = 6
 """Requests to store that one round of bringing records has under way: 2 alpha."""
 
 MAX_LOOKUPS = 64
-"""Lookups under way; more are queued."""
+"""Searches under way that somebody waits for; more are queued."""
 
-MAX_QUEUED_LOOKUPS = 10_000
-"""Lookups that wait. 5,000 listings with a keyword each republish as many."""
+MAX_QUEUED_LOOKUPS = 1_000
+"""Searches that wait; more are refused."""
+
+MAX_PUTS = 16
+"""Own records being brought to others."""
+
+MAX_QUEUED_PUTS = 50_000
+"""Own records that wait, 300 bytes each: a store of 5,000 items with seven keywords each."""
 
 MAX_MAINTENANCE_LOOKUPS = 8
 """Lookups under way that nobody waits for: republishing and refreshing."""
 
-REQUESTS_PER_SECOND = 50.0
-"""Requests of one peer that are answered. A lookup asks a node once, republishing 5,000
-listings in an hour two times a second."""
+MAX_QUEUED_MAINTENANCE = 10_000
+"""Of these that wait; the rest comes again in a few minutes."""
 
-REQUESTS_BURST = 500.0
-"""Requests at once: who publishes a new store brings it to few nodes in a small network."""
+BRINGS_PER_SECOND = 40.0
+"""Puts and republishings that are begun. In a small network each asks every node twice, and
+brings it a record: four fifths of what it puts up with."""
+
+BRINGS_BURST = 200.0
+"""Of these at once."""
+
+REQUESTS_PER_SECOND = 100.0
+"""Requests of one peer that are answered, at 0.1 ms each a hundredth of a core."""
+
+REQUESTS_BURST = 1_000.0
+"""Requests at once: who starts, joins, searches and republishes."""
 
 RECORDS_PER_SECOND = 50.0
 """New records of one peer that are verified, at 0.2 ms each a hundredth of a core."""
 
 RECORDS_BURST = 2_000.0
-"""New records at once: a shop with its keywords in a network of twenty nodes, in parts."""
+"""New records at once: what one peer has collected and brings to a newcomer."""
 
 MAX_COUNTED_PEERS = 4_096
 """Peers whose requests are counted; the longest silent are forgotten first."""

@@ -1,28 +1,86 @@
-"""Which errands are under way and which wait: those that somebody waits for, and the rest."""
+"""What waits for its turn, in three lanes, so that nothing holds up what is more urgent.
+
+    lane        what                       at once                 paced
+    SEARCH      join, find, get            MAX_LOOKUPS             no
+    BRING       put                        MAX_PUTS                yes
+    BACKGROUND  refresh, republish         MAX_MAINTENANCE_LOOKUPS yes
+
+In a small network the same nodes are the closest to every key. Who publishes a whole store
+asks each of them twice for every record; the pace keeps that below what they put up with.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import enum
+from collections import Counter, deque
+
+import msgspec
 
 from fondaco.errors import Unavailable
 from fondaco.market import dht_limits
-from fondaco.market.dht_errands import Errand
+from fondaco.market.contacts import Contact
+from fondaco.market.dht_errands import Errand, Purpose
+from fondaco.market.records import Record
+from fondaco.p2p.budget import TokenBucket
 
 
 class DhtBusy(Unavailable):
-    """Too many searches wait already."""
+    """Too much waits already."""
 
     code = "DhtBusy"
 
 
-class Workload:
-    """Errands in the order in which they came, each kind with a number at once of its own."""
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """An errand that has not begun."""
 
-    def __init__(self) -> None:
+    number: int
+    purpose: Purpose
+    target: bytes
+    records: tuple[Record, ...] = ()
+    """What to bring."""
+    seeds: tuple[Contact, ...] = ()
+    """Whom to ask first, before those that are known by then."""
+    enough: int | None = None
+
+
+class Lane(enum.Enum):
+    """Where a plan waits."""
+
+    SEARCH = "search"
+    BRING = "bring"
+    BACKGROUND = "background"
+
+
+_LANE_OF = {
+    Purpose.JOIN: Lane.SEARCH,
+    Purpose.FIND: Lane.SEARCH,
+    Purpose.GET: Lane.SEARCH,
+    Purpose.PUT: Lane.BRING,
+    Purpose.REFRESH: Lane.BACKGROUND,
+    Purpose.REPUBLISH: Lane.BACKGROUND,
+}
+
+_AT_ONCE = {
+    Lane.SEARCH: dht_limits.MAX_LOOKUPS,
+    Lane.BRING: dht_limits.MAX_PUTS,
+    Lane.BACKGROUND: dht_limits.MAX_MAINTENANCE_LOOKUPS,
+}
+
+_QUEUED = {
+    Lane.SEARCH: dht_limits.MAX_QUEUED_LOOKUPS,
+    Lane.BRING: dht_limits.MAX_QUEUED_PUTS,
+    Lane.BACKGROUND: dht_limits.MAX_QUEUED_MAINTENANCE,
+}
+
+
+class Workload:
+    """Plans in the order in which they came, and errands under way. Times are in seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._queues: dict[Lane, deque[Plan]] = {lane: deque() for lane in Lane}
         self._active: dict[int, Errand] = {}
-        self._in_background = 0
-        self._wanted: deque[Errand] = deque()
-        self._background: deque[Errand] = deque()
+        self._lanes: Counter[Lane] = Counter()
+        self._pace = TokenBucket(dht_limits.BRINGS_PER_SECOND, dht_limits.BRINGS_BURST, now)
 
     @property
     def active(self) -> list[Errand]:
@@ -32,44 +90,51 @@ class Workload:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return len(self._wanted) + len(self._background)
+        return sum(map(len, self._queues.values()))
 
-    @property
-    def is_background_full(self) -> bool:
-        """Nothing more of what nobody waits for is taken."""
-        return len(self._background) >= dht_limits.MAX_QUEUED_LOOKUPS
+    def is_full(self, purpose: Purpose) -> bool:
+        """Say whether nothing more of a kind is taken."""
+        lane = _LANE_OF[purpose]
+        return len(self._queues[lane]) >= _QUEUED[lane]
 
-    def add(self, errand: Errand) -> None:
-        """Let *errand* wait for its turn; in the background, it may be left out.
+    def add(self, plan: Plan) -> None:
+        """Let *plan* wait for its turn.
 
         Raises:
             DhtBusy: too many wait.
         """
-        if errand.is_background:
-            if not self.is_background_full:
-                self._background.append(errand)
-        elif len(self._wanted) >= dht_limits.MAX_QUEUED_LOOKUPS:
-            raise DhtBusy(f"{len(self._wanted)} searches wait")
-        else:
-            self._wanted.append(errand)
+        if self.is_full(plan.purpose):
+            raise DhtBusy(f"too much of {plan.purpose.value} waits")
+        self._queues[_LANE_OF[plan.purpose]].append(plan)
 
-    def start(self) -> Errand | None:
-        """Return the next errand whose turn it is, None where none may start now."""
-        errand: Errand
-        in_foreground = len(self._active) - self._in_background
-        if self._wanted and in_foreground < dht_limits.MAX_LOOKUPS:
-            errand = self._wanted.popleft()
-        elif self._background and self._in_background < dht_limits.MAX_MAINTENANCE_LOOKUPS:
-            errand = self._background.popleft()
-            self._in_background += 1
-        else:
+    def take(self, now: float) -> Plan | None:
+        """Return the plan whose turn it is, None where none may begin now. Then ``begin`` it."""
+        for lane in Lane:
+            if not self._may_begin(lane):
+                continue
+            if lane is Lane.SEARCH or self._pace.take(1, now):
+                return self._queues[lane].popleft()
+        return None
+
+    def next_turn(self, now: float) -> float | None:
+        """Return when the pace lets the next begin; None where something else holds it up."""
+        if not any(self._may_begin(lane) for lane in (Lane.BRING, Lane.BACKGROUND)):
             return None
+        missing = 1 - self._pace.level_at(now)
+        # A little later, so that the token is there whatever was lost in rounding.
+        return now + max(0.0, missing) / self._pace.rate + 0.001
+
+    def begin(self, errand: Errand) -> None:
+        """A plan has become an errand."""
         self._active[errand.number] = errand
-        return errand
+        self._lanes[_LANE_OF[errand.purpose]] += 1
 
     def finish(self, errand: Errand) -> bool:
         """An errand is done; say whether it was under way until now."""
         if self._active.pop(errand.number, None) is None:
             return False
-        self._in_background -= errand.is_background
+        self._lanes[_LANE_OF[errand.purpose]] -= 1
         return True
+
+    def _may_begin(self, lane: Lane) -> bool:
+        return bool(self._queues[lane]) and self._lanes[lane] < _AT_ONCE[lane]

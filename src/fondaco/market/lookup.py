@@ -127,6 +127,8 @@ class Lookup:
         self._own = own
         self._enough = enough
         self._all: dict[Guid, _Candidate] = {}
+        self._asked: dict[Guid, _Candidate] = {}
+        """Those who are waited for."""
         self._more: deque[_Candidate] = deque()
         self._dead: dict[Guid, int] = {}
         self._alive: dict[Guid, int] = {}
@@ -181,7 +183,7 @@ class Lookup:
             self.is_done = True
             return []
         queries = []
-        room = dht_limits.PARALLEL_REQUESTS - self._waited_for()
+        room = dht_limits.PARALLEL_REQUESTS - len(self._asked)
         while self._more and room > 0 and self.queries < dht_limits.MAX_QUERIES:
             queries.append(self._ask(self._more.popleft(), now))
             room -= 1
@@ -192,7 +194,7 @@ class Lookup:
             if candidate.step is _Step.NEW:
                 queries.append(self._ask(candidate, now))
                 room -= 1
-        if self._waited_for() == 0 and not self._waits_for_late():
+        if not self._asked and not self._waits_for_late():
             self.is_done = True
         return queries
 
@@ -212,9 +214,9 @@ class Lookup:
             has_more: it holds more than it could show.
         """
         candidate = self._all.get(guid)
-        if candidate is None or candidate.step not in {_Step.ASKED, _Step.LATE}:
+        if candidate is None or candidate.step not in (_Step.ASKED, _Step.LATE):
             return
-        was_late = candidate.step is _Step.LATE
+        was_late = self._asked.pop(guid, None) is None
         candidate.step = _Step.ANSWERED
         if candidate.pages == 1 or was_late:
             self._judge(candidate, alive=1, dead=-1 if was_late else 0)
@@ -235,9 +237,9 @@ class Lookup:
     def failed(self, guid: Guid) -> None:
         """A node that was asked has not answered, or not sensibly."""
         candidate = self._all.get(guid)
-        if candidate is None or candidate.step not in {_Step.ASKED, _Step.LATE}:
+        if candidate is None or candidate.step not in (_Step.ASKED, _Step.LATE):
             return
-        if candidate.step is _Step.ASKED:
+        if self._asked.pop(guid, None) is not None:
             self._judge(candidate, dead=1)
         candidate.step = _Step.FAILED
 
@@ -246,7 +248,7 @@ class Lookup:
     def _is_enough(self) -> bool:
         if self._enough is None or self._more or self._showers < self._enough:
             return False
-        return not any(one.step is _Step.ASKED and one.shown for one in self._all.values())
+        return not any(one.shown for one in self._asked.values())
 
     def _waits_for_late(self) -> bool:
         """Say whether those who are late are better than nothing."""
@@ -256,10 +258,10 @@ class Lookup:
 
     def _frontier(self) -> list[_Candidate]:
         """The k closest that can be had: those who have to answer."""
-        possible = self._ranked({_Step.NEW, _Step.ASKED, _Step.ANSWERED})
+        possible = self._ranked((_Step.NEW, _Step.ASKED, _Step.ANSWERED))
         return possible[: dht_limits.BUCKET_SIZE]
 
-    def _ranked(self, steps: set[_Step]) -> list[_Candidate]:
+    def _ranked(self, steps: tuple[_Step, ...]) -> list[_Candidate]:
         """Return candidates by their distance, after all others the new ones that only doubted
         nodes have named."""
         found = [candidate for candidate in self._all.values() if candidate.step in steps]
@@ -289,19 +291,17 @@ class Lookup:
 
     def _ask(self, candidate: _Candidate, now: float) -> Query:
         candidate.step = _Step.ASKED
+        self._asked[candidate.contact.guid] = candidate
         candidate.asked_at = now
         candidate.pages += 1
         candidate.tries += 1
         self.queries += 1
         return Query(candidate.contact, max(candidate.shown, default=b""))
 
-    def _waited_for(self) -> int:
-        return sum(candidate.step is _Step.ASKED for candidate in self._all.values())
-
     def _notice_late(self, now: float) -> None:
-        for candidate in self._all.values():
-            is_late = candidate.asked_at + dht_limits.LATE_SECONDS <= now
-            if candidate.step is _Step.ASKED and is_late:
+        for guid, candidate in list(self._asked.items()):
+            if candidate.asked_at + dht_limits.LATE_SECONDS <= now:
+                del self._asked[guid]
                 candidate.step = _Step.LATE
                 self._judge(candidate, dead=1)
 
@@ -336,5 +336,5 @@ class Lookup:
     def _forget_farthest(self) -> None:
         too_many = len(self._all) - dht_limits.MAX_CANDIDATES
         if too_many > 0:
-            for candidate in self._ranked({_Step.NEW})[-too_many:]:
+            for candidate in self._ranked((_Step.NEW,))[-too_many:]:
                 del self._all[candidate.contact.guid]

@@ -271,7 +271,7 @@ class DhtSimulation:
         self._plan_tick(node)
 
     def _plan_tick(self, node: DhtNode) -> None:
-        due = node.dht.next_due()
+        due = node.dht.next_due(self.now)
         if node.tick_at > self.now and node.tick_at <= due:
             return
         node.tick_at = due
