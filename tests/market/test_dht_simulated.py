@@ -241,7 +241,7 @@ def test_a_reader_leaves_a_copy_where_one_was_missing() -> None:
 
 
 def test_a_large_store_is_published_at_a_pace_that_its_neighbours_put_up_with() -> None:
-    simulation = network(13, 5)
+    simulation = network(13, 5, path=Path(latency=0.001, jitter=0.001))
     shop = simulation.nodes[0]
     for number in range(1_200):
         payload = b"listing %d" % number
