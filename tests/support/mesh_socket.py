@@ -78,8 +78,9 @@ class Subscription:
         taken: list[Event] = []
         while len(taken) < count:
             events = await self.next_events()
-            taken += events[: count - len(taken)]
-            self._left = events[len(events) - max(0, len(taken) - count) :]
+            room = count - len(taken)
+            taken += events[:room]
+            self._left = events[room:]
         return taken
 
     async def until(self, sequence: int, *, after: int) -> list[Event]:

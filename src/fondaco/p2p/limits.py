@@ -286,6 +286,9 @@ PINGS_BURST = 20.0
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds from the socket to the first stream, both ways (the library's own figure)."""
 
+MAX_NEGOTIATION_LINE = 1_024
+"""Bytes of a line of multistream; a protocol's name has up to 60 (js-libp2p: 1,024)."""
+
 MAX_HANDSHAKES = 64
 """Sockets in a handshake at once; for one more the oldest is closed, so that half-open ones
 neither take the places of connections nor keep honest peers out."""

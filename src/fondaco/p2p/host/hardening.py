@@ -18,6 +18,8 @@ cures reach into its private parts. Where a subclass does, one is used instead: 
       process                                         contained, the connection is closed
     after a silence TCP waits as long again           it looks every 3 s, where Linux can
     thirty locks a message, each a turn of all tasks  quick.py
+    a line of multistream may have any length, and is
+      taken in for as long as a handshake lasts       MAX_NEGOTIATION_LINE
 """
 
 from __future__ import annotations
@@ -30,14 +32,19 @@ from importlib.metadata import version
 from typing import Any
 
 import trio
+from libp2p.exceptions import ParseError
 from libp2p.identity.identify import identify
+from libp2p.io.exceptions import IOException
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network import swarm
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.stream.net_stream import NetStream
+from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.stream_muxer import muxer_multistream
 from libp2p.stream_muxer.yamux import yamux as library_yamux
 from libp2p.transport.tcp import tcp
+from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 from fondaco.errors import NodeError
 from fondaco.p2p import limits
@@ -88,6 +95,7 @@ def harden(*, agent: str, installed: str | None = None) -> None:
         (identify, "AGENT_VERSION", agent),
         (SwarmConn, "_handle_muxed_stream", _take_stream),
         (SwarmConn, "start", _contained_start),
+        (MultiselectCommunicator, "read", _read_line),
         (TrioTCPStream, "__init__", _open_socket),
         (TrioTCPStream, "read", quick.read),
         (NetStream, "__init__", _open_stream),
@@ -114,6 +122,24 @@ async def _contained_start(connection: SwarmConn) -> None:
         await connection.close()
     finally:
         connection.event_started.set()
+
+
+async def _read_line(communicator: MultiselectCommunicator) -> str:
+    """Read a line of multistream.
+
+    Raises:
+        MultiselectCommunicatorError: it is none, or did not come.
+    """
+    try:
+        line = await read_varint_prefixed_bytes_limited(
+            communicator.read_writer, limits.MAX_NEGOTIATION_LINE
+        )
+        text = line.decode()
+    except (ParseError, IOException, UnicodeDecodeError) as exc:
+        raise MultiselectCommunicatorError(str(exc)) from exc
+    if not text.endswith("\n"):
+        raise MultiselectCommunicatorError("a line without its end")
+    return text[:-1]
 
 
 def _open_socket(stream: TrioTCPStream, below: trio.SocketStream) -> None:
