@@ -14,7 +14,6 @@ from fondaco.lab.addresses import (
     link_address,
     multiaddress,
     node_address,
-    port_of,
 )
 from fondaco.lab.topology import Link, connect
 
@@ -48,8 +47,5 @@ def test_without_proxies_only_neighbours_may_be_dialled(node: int) -> None:
     assert not refuses(deny, "127.0.0.1"), "from where nodes of this machine dial"
 
 
-def test_ports_are_read_from_multiaddresses() -> None:
-    assert port_of([multiaddress("127.2.0.1", 4_001) + "/p2p/16Uiu2HA"]) == 4_001
-    assert port_of(["/dns4/x", "/ip4/1.2.3.4/tcp/7"]) == 7
-    with pytest.raises(ValueError, match="no address"):
-        port_of(["/ip4/1.2.3.4/udp/7"])
+def test_addresses_are_spelt_for_peers() -> None:
+    assert multiaddress("127.2.0.1", 4_001) == "/ip4/127.2.0.1/tcp/4001"

@@ -1,10 +1,12 @@
 """Whole laboratories: real nodes in processes of their own, one chain, links between them.
 
-The long form, with the sizes that the project promises, is ``test_experiment_soak``.
+The long form, with the sizes that the project promises, is ``test_experiment_soak``; order sync
+alone is only there, since it takes half a minute to begin.
 """
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from fondaco.clock import SystemClock
 from fondaco.config import load
 from fondaco.devnet.chain import Devnet
 from fondaco.errors import ConfigurationError
-from fondaco.lab.experiment import Experiment, check, perform, settings_of
+from fondaco.lab.experiment import Experiment, check, free_door, perform, settings_of
 from fondaco.lab.figures import Report
 from fondaco.lab.topology import Link, connect
+from fondaco.testing.until import until
 from support.left_over import processes_with
 
 
@@ -25,7 +28,7 @@ async def performed(folder: Path, **changes: object) -> Report:
         clock=SystemClock(),
         folder=folder,
     )
-    assert processes_with(folder) == []
+    await until(lambda: not processes_with(folder))
     return report
 
 
@@ -59,16 +62,6 @@ async def test_gossip_alone_brings_every_order(tmp_path: Path) -> None:
 
 @pytest.mark.chain
 @pytest.mark.xdist_group("peers")
-async def test_order_sync_alone_brings_every_order(tmp_path: Path) -> None:
-    report = await performed(tmp_path / "lab", nodes=3, orders=200, has_gossip=False)
-    check_all_is_everywhere(report)
-    assert (report.gossip_share, report.sync_share) == (0.0, 1.0)
-    assert report.reconciliation_rounds > 0
-    assert report.order_bytes > 200 * 100
-
-
-@pytest.mark.chain
-@pytest.mark.xdist_group("peers")
 async def test_halves_that_were_parted_agree_over_slow_links_with_losses(tmp_path: Path) -> None:
     report = await performed(
         tmp_path / "lab", nodes=5, orders=300, latency=0.05, loss=0.02, partition=4.0
@@ -85,11 +78,13 @@ async def test_halves_that_were_parted_agree_over_slow_links_with_losses(tmp_pat
 @pytest.mark.chain
 async def test_a_node_is_set_up_for_its_place_in_the_network(devnet: Devnet) -> None:
     links = [Link(0, 1), Link(2, 1)]
-    direct = settings_of(0, Experiment(nodes=3, has_gossip=False), devnet, links)
+    door = free_door("127.2.0.1")
+    direct = settings_of(0, door, Experiment(nodes=3, has_gossip=False), devnet, links)
     assert (direct["ENABLE_GOSSIP"], direct["ENABLE_ORDER_SYNC"]) == ("false", "true")
     assert (direct["P2P_LISTEN_ADDR"], direct["P2P_DENY"]) == ("127.2.0.1", "127.2.0.3/32")
-    late = settings_of(1, Experiment(nodes=3, latency=0.1), devnet, links)
-    assert (late["P2P_LISTEN_ADDR"], late["P2P_DENY"]) == ("127.2.0.2", "127.2.0.0/24")
+    late = settings_of(1, ("127.2.0.2", 5), Experiment(nodes=3, latency=0.1), devnet, links)
+    assert (late["P2P_LISTEN_ADDR"], late["P2P_TCP_PORT"]) == ("127.2.0.2", "5")
+    assert late["P2P_DENY"] == "127.2.0.0/24"
     config = load(None, {**late, "DATA_DIR": "anywhere"}, {})
     assert config.ethereum_rpc_url == devnet.http_url
     assert config.without_effect == ()
@@ -117,6 +112,17 @@ def test_what_cannot_be_done_is_refused_before_anything_starts(
     with pytest.raises(ConfigurationError) as caught:
         check(Experiment(**{"nodes": 4, **changes}), free_mb=None)  # type: ignore[arg-type]
     assert problem in str(caught.value)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"needs the extra p2p; install fondaco\[p2p\]"):
+        check(Experiment(nodes=4), free_mb=None, has_peers=False)
+
+
+def test_a_door_is_free() -> None:
+    host, port = free_door("127.2.0.9")
+    with socket.create_server((host, port)):
+        assert free_door(host) != (host, port)
 
 
 def test_more_than_fits_into_memory_is_refused() -> None:

@@ -13,6 +13,7 @@ import pytest
 from fondaco.clock import SystemClock
 from fondaco.lab.experiment import Experiment, perform
 from fondaco.lab.figures import Report
+from fondaco.testing.until import until
 from support.left_over import processes_with
 
 pytestmark = [pytest.mark.chain, pytest.mark.soak, pytest.mark.xdist_group("peers")]
@@ -34,7 +35,7 @@ async def performed(folder: Path, **changes: object) -> Report:
         folder=folder,
     )
     print(msgspec.json.encode(report).decode())
-    assert processes_with(folder) == []
+    await until(lambda: not processes_with(folder))
     assert report.coverage == 1.0
     assert report.digests_equal
     assert report.refused == 0

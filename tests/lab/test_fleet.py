@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fondaco.lab.fleet import LOG_NAME, FleetError, open_fleet
+from fondaco.testing.until import until
 from support.left_over import processes_with
 
 GOOD = {
@@ -33,7 +34,7 @@ async def test_a_node_that_does_not_start_is_named_with_the_end_of_its_log(
     assert str(error).startswith("n02 ended before it was ready; its log ends: fondaco: ")
     assert "VERBOSITY" in str(error)
     assert (tmp_path / "n01" / LOG_NAME).is_file()
-    assert processes_with(tmp_path) == []
+    await until(lambda: not processes_with(tmp_path))
 
 
 async def test_a_node_does_not_see_the_settings_of_whoever_starts_it(

@@ -43,16 +43,3 @@ def denied(node: int, nodes: int, links: Iterable[Link], *, has_proxies: bool) -
 def multiaddress(host: str, port: int) -> str:
     """Return ``/ip4/host/tcp/port``."""
     return f"/ip4/{host}/tcp/{port}"
-
-
-def port_of(multiaddresses: Iterable[str]) -> int:
-    """Return the TCP port of the first of a node's own addresses.
-
-    Raises:
-        ValueError: there is none.
-    """
-    for text in multiaddresses:
-        parts = text.split("/")
-        if len(parts) >= 5 and parts[3] == "tcp":
-            return int(parts[4])
-    raise ValueError("no address by TCP")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +24,7 @@ from fondaco.clock import Clock
 from fondaco.devnet.chain import Devnet, open_devnet
 from fondaco.errors import ConfigurationError
 from fondaco.lab import topology
-from fondaco.lab.addresses import MOST_NODES, denied, multiaddress, node_address, port_of
+from fondaco.lab.addresses import MOST_NODES, denied, multiaddress, node_address
 from fondaco.lab.figures import Report
 from fondaco.lab.fleet import RunningNode, open_fleet
 from fondaco.lab.measurement import Measurement, Progress, Station, open_measurement
@@ -83,14 +85,21 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         return Random(f"fondaco lab {self.seed} {purpose}")
 
 
-def check(experiment: Experiment, *, free_mb: float | None) -> None:
+Door = tuple[str, int]
+"""IP address and TCP port at which a node listens for peers."""
+
+
+def check(experiment: Experiment, *, free_mb: float | None, has_peers: bool = True) -> None:
     """Raise a ConfigurationError where this cannot be done on this machine.
 
     Args:
         free_mb: memory to be had; None where that is not known.
+        has_peers: whether what nodes need for peers is installed.
     """
     if not sys.platform.startswith("linux"):
         raise ConfigurationError("lab", f"runs on Linux, not on {sys.platform}")
+    if not has_peers:
+        raise ConfigurationError("lab", "needs the extra p2p", "install fondaco[p2p]")
     if not 2 <= experiment.nodes <= MOST_NODES:
         raise ConfigurationError("N", f"is not in 2 … {MOST_NODES}", "say how many nodes to start")
     if not 1 <= experiment.orders <= MOST_ORDERS:
@@ -133,7 +142,8 @@ async def perform(
         ConfigurationError: it cannot be done here.
         NodeError, ExceptionGroup: a part did not start, or was lost.
     """
-    check(experiment, free_mb=free_memory_mb())
+    has_peers = importlib.util.find_spec("libp2p") is not None
+    check(experiment, free_mb=free_memory_mb(), has_peers=has_peers)
     links = topology.connect(experiment.nodes, experiment.neighbours, experiment.chance("topology"))
     async with contextlib.AsyncExitStack() as stack:
         if folder is None:
@@ -145,24 +155,33 @@ async def perform(
         orders = await asyncio.to_thread(
             make_orders, devnet, experiment.orders, experiment.chance("orders")
         )
+        doors = [free_door(node_address(node)) for node in range(experiment.nodes)]
         settings = [
-            settings_of(node, experiment, devnet, links) for node in range(experiment.nodes)
+            settings_of(node, door, experiment, devnet, links) for node, door in enumerate(doors)
         ]
         nodes = await stack.enter_async_context(open_fleet(settings, folder, progress=progress))
-        network = await stack.enter_async_context(_network(experiment, links, nodes, clock))
+        network = await stack.enter_async_context(_network(experiment, links, doors, clock))
         measured = await stack.enter_async_context(
             open_measurement(_stations(nodes), orders, clock=clock, progress=progress)
         )
-        await _join(measured, nodes, links, network)
+        await _join(measured, nodes, doors, links, network)
         topics = 1 if experiment.has_gossip else 0
         await measured.until_linked(topology.degrees(links, len(nodes)), topics=topics)
         return await _measure(experiment, measured, network, links, clock)
 
 
+def free_door(host: str) -> Door:
+    """Return *host* with a port of it that is free now, so that links can lead there before
+    the node is up, however long its p2p process takes."""
+    with socket.socket() as one:
+        one.bind((host, 0))
+        return host, one.getsockname()[1]
+
+
 def settings_of(
-    node: int, experiment: Experiment, devnet: Devnet, links: Sequence[Link]
+    node: int, door: Door, experiment: Experiment, devnet: Devnet, links: Sequence[Link]
 ) -> dict[str, str]:
-    """Return the environment of *node*."""
+    """Return the environment of *node*, which listens for peers at *door*."""
     deny = denied(node, experiment.nodes, links, has_proxies=experiment.has_proxies)
     return {
         "ETHEREUM_RPC_URL": devnet.http_url,
@@ -173,8 +192,8 @@ def settings_of(
         "BLOCK_POLLING_INTERVAL": "1s",
         "MAX_ORDERS_IN_STORAGE": str(2 * MOST_ORDERS),
         "RPC_ADDR": "127.0.0.1:0",
-        "P2P_LISTEN_ADDR": node_address(node),
-        "P2P_TCP_PORT": "0",
+        "P2P_LISTEN_ADDR": door[0],
+        "P2P_TCP_PORT": str(door[1]),
         "P2P_DENY": ",".join(deny),
         "USE_BOOTSTRAP_LIST": "false",
         "ENABLE_GOSSIP": str(experiment.has_gossip).lower(),
@@ -184,13 +203,12 @@ def settings_of(
 
 @contextlib.asynccontextmanager
 async def _network(
-    experiment: Experiment, links: Sequence[Link], nodes: Sequence[RunningNode], clock: Clock
+    experiment: Experiment, links: Sequence[Link], doors: Sequence[Door], clock: Clock
 ) -> AsyncIterator[Links | None]:
     """Put proxies on the links, where they are needed."""
     if not experiment.has_proxies:
         yield None
         return
-    doors = [(node_address(i), port_of(node.p2p)) for i, node in enumerate(nodes)]
     async with open_links(
         links,
         doors,
@@ -208,19 +226,17 @@ def _stations(nodes: Sequence[RunningNode]) -> list[Station]:
 async def _join(
     measured: Measurement,
     nodes: Sequence[RunningNode],
+    doors: Sequence[Door],
     links: Sequence[Link],
     network: Links | None,
 ) -> None:
     """Have every link dialled."""
     async with asyncio.TaskGroup() as tasks:
         for link in links:
-            target = nodes[link.target]
-            address = (
-                multiaddress(node_address(link.target), port_of(target.p2p))
-                if network is None
-                else network.address(link)
-            )
-            tasks.create_task(measured.add_peer(link.dialler, target.peer_id, [address]))
+            direct = multiaddress(*doors[link.target])
+            address = direct if network is None else network.address(link)
+            peer_id = nodes[link.target].peer_id
+            tasks.create_task(measured.add_peer(link.dialler, peer_id, [address]))
 
 
 async def _measure(

@@ -15,8 +15,8 @@ from fondaco.devnet.lifeline import end_watcher, hold_lifeline, tied
 from fondaco.errors import NodeError
 
 STARTS_AT_ONCE = 4
-"""Nodes that start at the same time. Each imports for some seconds, and one that takes long
-to open its door for peers is announced without it."""
+"""Nodes that start at the same time: each imports for some seconds, and more would only take
+turns."""
 
 START_SECONDS = 120.0
 """How long a node may take to say that it is ready."""
@@ -45,7 +45,6 @@ class _Ready(msgspec.Struct):
     rpc: str
     peerID: str
     pid: int
-    p2p: list[str]
 
 
 class RunningNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +54,6 @@ class RunningNode(msgspec.Struct, frozen=True, kw_only=True):
     rpc: str
     peer_id: str
     pid: int
-    p2p: tuple[str, ...]
     folder: Path
 
 
@@ -91,14 +89,11 @@ class _Node:
             raise self._error(f"is not ready after {START_SECONDS:.0f} s") from None
         except msgspec.MsgspecError:
             raise self._error("ended before it was ready") from None
-        if not ready.p2p:
-            raise self._error("has no door for peers; this machine may be too busy for so many")
         return RunningNode(
             name=self.name,
             rpc=ready.rpc,
             peer_id=ready.peerID,
             pid=ready.pid,
-            p2p=tuple(ready.p2p),
             folder=self.folder,
         )
 
