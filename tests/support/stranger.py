@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import trio
@@ -46,6 +46,17 @@ async def meet(attack: Callable[..., Awaitable[T]], *args: Any) -> T:
     return await asyncio.to_thread(trio.run, bounded)
 
 
+async def meet_all(*attacks: Callable[[], Awaitable[None]]) -> None:
+    """Run *attacks* beside each other, each as ``meet`` does."""
+
+    async def together() -> None:
+        async with trio.open_nursery() as nursery:
+            for attack in attacks:
+                nursery.start_soon(attack)
+
+    await meet(together)
+
+
 async def until(event: asyncio.Event) -> None:
     """Return when the test has set *event*, in its own thread."""
     with trio.fail_after(PATIENCE):
@@ -75,13 +86,31 @@ class Stranger:
 
     async def ended(self) -> None:
         """Return when the node has closed the connection."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(1.5 * PATIENCE):
             await self.muxed.event_shutting_down.wait()
 
 
+Serve = Callable[[NetStream], Awaitable[None]]
+"""Answers one stream that the node has opened."""
+
+
+async def silence(stream: NetStream) -> None:
+    """Read everything, and say nothing."""
+    while await stream.read(65_536):
+        pass
+
+
+GOSSIP_ONLY: Mapping[str, Serve] = {"/meshsub/1.1.0": silence}
+
+
 @contextlib.asynccontextmanager
-async def connected(address: str, keys: KeyPair | None = None) -> AsyncIterator[Stranger]:
+async def connected(
+    address: str, keys: KeyPair | None = None, serves: Mapping[str, Serve] = GOSSIP_ONLY
+) -> AsyncIterator[Stranger]:
     """Connect to the node at *address*, which ends in its peer ID.
+
+    Args:
+        serves: what it agrees to on streams that the node opens, by protocol.
 
     Raises:
         Exception: whatever the library says of a node that refuses.
@@ -104,7 +133,7 @@ async def connected(address: str, keys: KeyPair | None = None) -> AsyncIterator[
         async with trio.open_nursery() as nursery:
             nursery.start_soon(muxed.start)
             await muxed.event_started.wait()
-            nursery.start_soon(_answer_streams, muxed, nursery)
+            nursery.start_soon(_answer_streams, muxed, nursery, serves)
             yield Stranger(muxed, keys)
             nursery.cancel_scope.cancel()
     finally:
@@ -112,21 +141,19 @@ async def connected(address: str, keys: KeyPair | None = None) -> AsyncIterator[
             await raw.close()
 
 
-async def _answer_streams(muxed: Any, nursery: trio.Nursery) -> None:
-    """Agree to gossip on the streams the node opens, read them, and say nothing."""
+async def _answer_streams(muxed: Any, nursery: trio.Nursery, serves: Mapping[str, Serve]) -> None:
     with contextlib.suppress(Exception):
         while True:
-            nursery.start_soon(_listen, await muxed.accept_stream())
+            nursery.start_soon(_answer, await muxed.accept_stream(), serves)
 
 
-async def _listen(muxed_stream: Any) -> None:
+async def _answer(muxed_stream: Any, serves: Mapping[str, Serve]) -> None:
     stream = NetStream(muxed_stream, None, None)
     with contextlib.suppress(Exception):
-        await Multiselect({TProtocol("/meshsub/1.1.0"): None}).negotiate(
-            MultiselectCommunicator(stream), int(PATIENCE)
-        )
-        while await stream.read(65_536):
-            pass
+        protocol, _ = await Multiselect(
+            {TProtocol(protocol): None for protocol in serves}
+        ).negotiate(MultiselectCommunicator(stream), int(PATIENCE))
+        await serves[str(protocol)](stream)
 
 
 async def tcp(address: str, source: str | None = None) -> trio.SocketStream:

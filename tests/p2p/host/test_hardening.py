@@ -22,6 +22,7 @@ import pytest_asyncio
 import trio
 from libp2p.crypto.secp256k1 import create_new_key_pair
 from libp2p.network.stream.exceptions import StreamError
+from libp2p.network.stream.net_stream import NetStream
 
 from fondaco.p2p import limits
 from fondaco.p2p.host.hardening import (
@@ -44,6 +45,7 @@ TOPIC = "orders"
 ECHO = "/test/echo/1"
 HANG = "/test/hang/1"
 MESHSUB = "/meshsub/1.1.0"
+PING = "/ipfs/ping/1.0.0"
 
 
 class Scene:
@@ -176,6 +178,35 @@ async def test_half_open_sockets_are_closed_and_keep_nobody_out(scene: Scene) ->
                 await someone.open(ECHO)
 
     await stranger.meet(attack)
+
+
+async def test_an_endless_line_of_multistream_is_not_read(scene: Scene) -> None:
+    """The library would take in what comes for as long as a handshake may last."""
+    line = encode_varint(2**31)
+
+    async def at_the_door() -> int:
+        sent = 0
+        async with await stranger.tcp(scene.address) as socket:
+            with contextlib.suppress(trio.BrokenResourceError):
+                await socket.send_all(b"\x13/multistream/1.0.0\n" + line)
+                while sent < 100 * limits.MAX_UNREAD_BYTES:
+                    await socket.send_all(bytes(65_536))
+                    sent += 65_536
+        return sent
+
+    async def on_a_stream() -> int:
+        async with stranger.connected(scene.address) as someone:
+            stream, sent = NetStream(await someone.muxed.open_stream(), None, None), 0
+            with contextlib.suppress(StreamError):
+                await stream.write(b"\x13/multistream/1.0.0\n" + line)
+                while sent < 100 * limits.MAX_UNREAD_BYTES:
+                    await stream.write(bytes(65_536))
+                    sent += 65_536
+            return sent
+
+    # Not more than what the buffers of TCP, or the window of a stream, have room for.
+    assert await stranger.meet(at_the_door) < 2 * limits.MAX_UNREAD_BYTES
+    assert await stranger.meet(on_a_stream) < 2 * limits.MAX_UNREAD_BYTES
 
 
 @pytest.mark.parametrize("protocol", ["/plaintext/2.0.0", "/tls/1.0.0", "/secio/1.0.0"])
@@ -330,6 +361,23 @@ async def test_a_frozen_peer_is_found_by_a_ping(scene: Scene) -> None:
         finally:
             os.kill(frozen.child_pid, signal.SIGCONT)
     await counted(scene.victim, lambda stats: stats.get("frozen-peers", 0) == 1)
+
+
+async def test_a_peer_that_speaks_is_kept_though_it_owes_answers_to_pings(scene: Scene) -> None:
+    """On a slow line a ping waits behind everything that was sent before it."""
+
+    async def stay(address: str, enough: asyncio.Event) -> bool:
+        async with stranger.connected(address, serves={PING: stranger.silence}) as someone:
+            await stranger.until(enough)
+            return not someone.muxed.event_shutting_down.is_set()
+
+    before = dict(scene.victim.stats())
+    enough = asyncio.Event()
+    staying = asyncio.create_task(stranger.meet(stay, scene.address, enough))
+    wanted = before.get("pings-late", 0) + 3
+    await counted(scene.victim, lambda stats: stats.get("pings-late", 0) >= wanted)
+    enough.set()
+    assert await staying
 
 
 async def test_a_killed_peer_is_noticed(scene: Scene) -> None:
