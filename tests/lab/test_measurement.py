@@ -146,6 +146,16 @@ async def test_a_link_that_does_not_come_is_named() -> None:
             await measured.until_linked([1, 1])
 
 
+async def test_who_cannot_be_dialled_at_once_is_waited_for() -> None:
+    async with measuring() as (measured, (ann, bob)):
+        ann.is_broken = True
+        await measured.add_peer(0, "16Uiu2bob", ["/ip4/127.3.1.2/tcp/5"])
+        ann.is_broken = False
+        for node in (ann, bob):
+            node.peers.append({"peerID": "16Uiu2", "topics": ["one"]})
+        await measured.until_linked([1, 1])
+
+
 async def test_a_node_that_goes_ends_the_measurement() -> None:
     async def measure() -> None:
         async with measuring() as (measured, (ann, _)):

@@ -24,7 +24,7 @@ import msgspec
 from fondaco.clock import Clock
 from fondaco.errors import Unavailable
 from fondaco.lab import figures, processes
-from fondaco.lab.client import NodeClient, follow, open_client
+from fondaco.lab.client import NodeClient, NodeRefused, follow, open_client
 from fondaco.lab.figures import Equality, Reading, Report
 from fondaco.lab.orders import LabOrder
 from fondaco.lab.plan import Posting, by_node
@@ -41,6 +41,9 @@ LINK_SECONDS = 120.0
 
 SETTLE_SECONDS = 2.0
 """Two heartbeats of GossipSub: neighbours that know each other's topics form meshes."""
+
+MISSING_SHOWN = 4
+"""Nodes without all their links that are named."""
 
 COUNT_SECONDS = 1.5
 """Until a node's counters are up to date: its p2p process reports once a second."""
@@ -93,12 +96,12 @@ class Measurement:
         self.sightings = Sightings([order.name for order in orders], len(stations))
 
     async def add_peer(self, node: int, peer_id: str, addresses: Sequence[str]) -> None:
-        """Let *node* dial a peer; returns when it is connected.
+        """Let *node* dial a peer; returns when it is connected, or has not been for a minute.
 
-        Raises:
-            NodeRefused: it cannot be reached.
+        The node goes on dialling then; ``until_linked`` says who is missing.
         """
-        await self._clients[node].call("mesh_addPeer", peer_id, list(addresses))
+        with contextlib.suppress(NodeRefused):
+            await self._clients[node].call("mesh_addPeer", peer_id, list(addresses))
 
     async def until_linked(self, peers: Sequence[int], *, topics: int = 1) -> None:
         """Return when each node has that many peers which listen to that many topics.
@@ -108,7 +111,8 @@ class Measurement:
         """
         until = self._clock.monotonic() + LINK_SECONDS
         while missing := await self._unlinked(peers, topics):
-            waiting = ", ".join(missing)
+            more = f" and {len(missing) - MISSING_SHOWN} more" * (len(missing) > MISSING_SHOWN)
+            waiting = ", ".join(missing[:MISSING_SHOWN]) + more
             if self._clock.monotonic() > until:
                 raise NotLinked(f"links are missing after {LINK_SECONDS:.0f} s: {waiting}")
             self._progress(f"waiting for links: {waiting}")
