@@ -51,6 +51,7 @@ def main() -> None:
         return
     console = Console(stderr=arguments.json, width=max(Console().width, MIN_WIDTH))
     started = time.perf_counter()
+    load = os.getloadavg()[0]
     figures: dict[str, list[Figure]] = {}
     for name in arguments.names or NAMES:
         console.print(f"measuring {name} …", style="dim")
@@ -60,6 +61,7 @@ def main() -> None:
         "machine": (
             f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
         ),
+        "load": round(load, 1),
         "seconds": round(time.perf_counter() - started),
         "figures": {name: [f.as_json() for f in found] for name, found in figures.items()},
     }

@@ -24,9 +24,9 @@ WARM_UP = 500
 
 PAIR_RATE = 500
 """Orders a second, sustained, between two nodes (the issue of the peers, section 4)."""
-PAIR_CALL = 10
+PAIR_CALLS = (10, 1)
 """Orders of one call then."""
-PAIR_SECONDS = 15
+PAIR_SECONDS = 12
 PAIR_TARGET = 250.0
 """Milliseconds, of 99 orders in 100; of bursts too."""
 
@@ -53,38 +53,40 @@ def measure() -> list[Figure]:
 
 async def _measure() -> list[Figure]:
     bursts = BURSTS * BURST_RATE
-    wanted = 2 * WARM_UP + PAIR_RATE * PAIR_SECONDS + bursts + 2 * CROWD_RATE * CROWD_SECONDS
+    pair = len(PAIR_CALLS) * PAIR_RATE * PAIR_SECONDS
+    wanted = 2 * WARM_UP + pair + bursts + 2 * CROWD_RATE * CROWD_SECONDS
     async with open_world() as (devnet, _):
         orders = iter(plain_orders(devnet, wanted))
         return [*await _pair(devnet, orders), *await _ten(devnet, orders)]
 
 
 async def _pair(devnet: Devnet, orders: Iterator[SignedOrder]) -> list[Figure]:
+    figures: list[Figure] = []
     async with open_crowd(devnet, 2) as crowd:
         await _warm_up(crowd, orders)
-        steady = await crowd.spread(
-            calls_of(islice(orders, PAIR_RATE * PAIR_SECONDS), PAIR_CALL),
-            PAIR_CALL / PAIR_RATE,
-            makers=1,
-        )
+        for size in PAIR_CALLS:
+            calls = calls_of(islice(orders, PAIR_RATE * PAIR_SECONDS), size)
+            spread = await crowd.spread(calls, size / PAIR_RATE, makers=1)
+            figures += _steady(f"two nodes, {PAIR_RATE} orders/s, {size} a call", spread)
         bursts: list[Spread] = []
         for _ in range(BURSTS):
             await asyncio.sleep(BURST_PAUSE)
             calls = calls_of(islice(orders, BURST_RATE), BURST_CALL)
             bursts.append(await crowd.spread(calls, BURST_CALL / BURST_RATE, makers=1))
-    name = f"two nodes, {PAIR_RATE} orders/s"
+    return [*figures, _burst(bursts), *_costs(f"two nodes, bursts of {BURST_RATE:,}/s", bursts)]
+
+
+def _steady(name: str, spread: Spread) -> list[Figure]:
     return [
         Figure(
             name=f"{name}: sustained for {PAIR_SECONDS} s",
-            value=steady.rate,
+            value=spread.rate,
             unit="orders/s",
             target=f"{PAIR_RATE}",
-            reached=steady.rate >= NEAR * PAIR_RATE,
+            reached=spread.rate >= NEAR * PAIR_RATE,
         ),
-        _latency(name, steady, PAIR_TARGET),
-        *_costs(name, [steady]),
-        _burst(bursts),
-        *_costs(f"two nodes, bursts of {BURST_RATE:,}/s", bursts),
+        _latency(name, spread, PAIR_TARGET),
+        *_costs(name, [spread]),
     ]
 
 

@@ -44,7 +44,7 @@ def render(document: Mapping[str, Any]) -> str:
     """Return the page's part that holds the figures of *document*."""
     lines = [
         f"Measured on {document['date']}: {document['machine']}, "
-        f"{document['seconds']} s for all of it.",
+        f"{document['seconds']} s for all of it; load average before it began: {document['load']}.",
         "",
         "| | " + " | ".join(HEADINGS) + " |",
         "|---" * (len(HEADINGS) + 1) + "|",
