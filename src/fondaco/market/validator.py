@@ -152,14 +152,14 @@ def _check_remote_images(addresses: tuple[str, ...]) -> None:
     if len(addresses) > MAX_REMOTE_IMAGES:
         raise MalformedContract(field, f"at most {MAX_REMOTE_IMAGES} addresses")
     for number, address in enumerate(addresses):
-        if not _is_public_address(address):
+        if not is_public_address(address):
             raise MalformedContract(
                 f"{field}[{number}]",
                 f"an http or https address on a public host, of at most {MAX_URL} characters",
             )
 
 
-def _is_public_address(address: str) -> bool:
+def is_public_address(address: str) -> bool:
     """Say whether a stranger's browser may fetch *address*.
 
     A picture is fetched without being asked for, from the reader's own place in the network: so
