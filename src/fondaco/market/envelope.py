@@ -22,6 +22,10 @@ from fondaco.market.quirks import strip_angular
 from fondaco.market.strict_json import UnreadableJson, decode_json
 from fondaco.market.word_limits import MAX_FRAME, MAX_FRAME_ID
 
+# What was an exact number when it came goes out as one.
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""Return the JSON text of what is sent to clients, or to peers in their words."""
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a client wants. Its parameters are not looked at yet."""
@@ -86,7 +90,7 @@ def encode_frame(frame_id: int, result: Result | Mapping[str, Any]) -> bytes:
     if isinstance(result, Mapping) and not isinstance(result.get("type"), str):
         # The web client reads result.type of everything that comes.
         raise ValueError("a message without a type")
-    return msgspec.json.encode({"id": frame_id, "result": result})
+    return encode({"id": frame_id, "result": result})
 
 
 def failure(error: NodeError) -> Failure:
