@@ -8,8 +8,7 @@ from fondaco.market import dht_limits, limits, word_limits
 def test_what_may_be_kept_may_be_sent() -> None:
     assert word_limits.MAX_FRAME > limits.MAX_DRAFT_SIZE
     assert word_limits.MAX_RAW_REQUEST > limits.MAX_NESTED_SIZE
-    # A contract twice: as an object, and as text.
-    assert word_limits.MAX_PEER_MESSAGE > 2 * limits.MAX_SIGNED_SIZE
+    assert word_limits.MAX_PEER_MESSAGE > 3 * limits.MAX_SIGNED_SIZE
     assert word_limits.MAX_BODY >= limits.MAX_DESCRIPTION
 
 

@@ -62,9 +62,9 @@ MAX_NOTARIES = 100
 
 # --- messages of peers ---------------------------------------------------------------
 
-MAX_PEER_MESSAGE = 2 * MAX_SIGNED_SIZE + 32 * 1024
-"""Bytes. The longest is ``listing_result``, which holds a contract as an object, and once more as
-the text that was signed."""
+MAX_PEER_MESSAGE = 4 * MAX_SIGNED_SIZE
+"""Bytes. The longest is ``query_listing_result``, which holds a contract as text, once more as the
+text that was signed, and its picture a third time; text inside text has marks before its marks."""
 
 MAX_SMALL_MESSAGE = 48 * 1024
 """Bytes of a message without contract or record: ``page`` has two descriptions and a certificate,
