@@ -59,6 +59,7 @@ READ: list[tuple[Kind[Any], object, object]] = [
     (short_name(5), 7, ""),
     (forgiven(line(3)), "abcd", ""),
     (forgiven(line(3)), "abc", "abc"),
+    (forgiven(line(3), "-"), ["abc"], "-"),
     (WEB_ADDRESS, "https://example.org/a.png", "https://example.org/a.png"),
     (WEB_ADDRESS, " example.org ", "http://example.org"),
     (whole(100), 7, 7),

@@ -58,14 +58,14 @@ def short_name(most: int) -> Kind[str]:
     return Kind(expected="a name", read=read, schema=schema)
 
 
-def forgiven(kind: Kind[str]) -> Kind[str]:
-    """A trimming of somebody else's page: "" where it does not fit."""
+def forgiven(kind: Kind[str], instead: str = "") -> Kind[str]:
+    """A trimming of somebody else's page: *instead*, the field's default, where it does not fit."""
 
     def read(value: object) -> str:
         try:
             return kind.read(value)
         except Misread:
-            return ""
+            return instead
 
     return Kind(expected=kind.expected, read=read, schema=kind.schema, blank_is_absent=True)
 

@@ -43,6 +43,7 @@ from fondaco.market.kinds import (
 from fondaco.market.limits import MAX_CERTIFICATE, MAX_LINE
 from fondaco.market.listing_words import ListingItem, ListingRow
 from fondaco.market.pushes import VERSION
+from fondaco.market.settings_words import FEE
 from fondaco.market.strict_json import UnreadableJson, decode_json
 from fondaco.market.word_limits import (
     MAX_AGE,
@@ -263,7 +264,7 @@ class Page(PeerMessage, frozen=True, kw_only=True):
     arbiter_description: Annotated[str, Wire("arbiter_description", text(MAX_STORE_TEXT))] = ""
     is_notary: Annotated[bool, Wire("notary", SWITCH)] = False
     notary_description: Annotated[str, Wire("notary_description", text(MAX_STORE_TEXT))] = ""
-    notary_fee: Annotated[str, Wire("notary_fee", forgiven(line(MAX_VERSION)))] = "0"
+    notary_fee: Annotated[str, Wire("notary_fee", forgiven(FEE, "0"))] = "0"
 
 
 class QueryListings(PeerMessage, frozen=True, kw_only=True):
