@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from fondaco.documentation.asyncapi import asyncapi_page
 from fondaco.documentation.configuration import configuration_page
 from fondaco.documentation.metrics import metrics_page
 from fondaco.documentation.protocol import protocol_page
@@ -18,4 +19,5 @@ def pages() -> dict[str, str]:
         "docs/metrics.md": metrics_page(),
         "docs/protocol-p2p.md": p2p_page(),
         "docs/protocol-zeroex.md": protocol_page(),
+        "docs/ws.asyncapi.json": asyncapi_page(),
     }
