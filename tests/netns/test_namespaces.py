@@ -130,12 +130,27 @@ async def test_a_cut_stops_packets_and_a_mended_cable_brings_them() -> None:
 async def test_nothing_stays_behind() -> None:
     async with open_places(2, delay=0.0, loss=0.0, seed=1) as places, echo_at(places, 0) as echo:
         name = places[0].namespace
-        bridge = f"fd{name.split('-')[1]}br"
+        link = f": fd{name.split('-')[1]}"
         assert name in await listing("netns", "list")
-        assert bridge in await listing("-o", "link")
+        assert (await listing("-o", "link")).count(link) == 3, "a bridge and two lines to it"
         assert echo.returncode is None
     assert name not in await listing("netns", "list")
-    assert bridge not in await listing("-o", "link")
+    assert link not in await listing("-o", "link")
+
+
+async def test_what_is_unsent_keeps_nothing_either() -> None:
+    """A socket whose packets nobody acknowledges lives on in the kernel."""
+    async with open_places(2, delay=0.0, loss=0.0, seed=1) as places, echo_at(places, 0):
+        link = f": fd{places[0].namespace.split('-')[1]}"
+        calling = asyncio.create_task(call(places, 1, places[0].peer_address, size=2**30))
+
+        async def has_begun() -> bool:
+            return (await places.report()).counts.bytes > 1_000_000
+
+        await until_so(has_begun)
+        await places.cut([0], [1])
+    assert link not in await listing("-o", "link")
+    assert await calling is None, "it was killed"
 
 
 KILLED = textwrap.dedent("""

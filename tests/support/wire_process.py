@@ -68,7 +68,7 @@ every namespace may choose it. It takes each loss for crowding, as Linux's usual
 at such speeds: at 2 % and 100 ms a connection carries about 120 KB/s. BBR would hardly mind."""
 
 NAMESPACE = re.compile(r"fondaco-(\d+)-\d+")
-BRIDGE = re.compile(r"fd(\d+)br")
+LINK = re.compile(r"fd(\d+)(?:br|v\d+)")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -215,18 +215,23 @@ def _free_subnet(seed: int) -> str:
 
 def remove(owner: int) -> None:
     """Remove what the process *owner* has laid, and end what still runs in there."""
-    for name in _namespaces(owner):
+    names = _namespaces(owner)
+    for name in names:
         for pid in ip("netns", "pids", name).split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
+    # By themselves, since sockets with something unsent keep a namespace for minutes after
+    # its name is gone. One that has just gone with its namespace cannot be deleted.
+    for link in _links():
+        if _owners(LINK, [link]) == {owner}:
+            subprocess.run(["ip", "link", "delete", link], stderr=subprocess.DEVNULL)
+    for name in names:
         ip("netns", "delete", name)
-    if owner in _owners(BRIDGE, _links()):
-        ip("link", "delete", f"fd{owner}br")
 
 
 def remove_stale() -> None:
     """Remove what those have left behind that are gone."""
-    for owner in _owners(NAMESPACE, _list()) | _owners(BRIDGE, _links()):
+    for owner in _owners(NAMESPACE, _list()) | _owners(LINK, _links()):
         if not _is_one_of_us(owner):
             remove(owner)
 
@@ -243,7 +248,9 @@ def _list() -> list[str]:
 
 
 def _links() -> list[str]:
-    return [line.split(":")[1].strip() for line in ip("-o", "link").splitlines()]
+    # The other end of a pair is named behind an @.
+    lines = ip("-o", "link").splitlines()
+    return [line.split(":")[1].strip().partition("@")[0] for line in lines]
 
 
 def _namespaces(owner: int) -> list[str]:
