@@ -59,6 +59,18 @@ async def test_peers_name_each_other_and_remember() -> None:
             await asyncio.gather(met(again, "hub"), met(again, "b"))
 
 
+async def test_the_first_peer_that_is_back_brings_the_others_with_it() -> None:
+    """An outage can last longer than any back-off is pleasant to wait for."""
+    slow = msgspec.structs.replace(QUICK, first_dial_backoff=1e6, longest_dial_backoff=1e6)
+    port, b = free_port(), key_of("b").peer_id
+    known = [KnownPeer(peer=b, addresses=(f"/ip4/127.0.0.1/tcp/{port}",), seen_at=1)]
+    async with node("hub") as hub, node("a", tuning=slow, known_peers=known) as a:
+        await counted(a, lambda stats: stats.get("dials-failed", 0) == 1)
+        async with node("b", port=port):
+            await connect(a, hub)
+            await met(a, "b")
+
+
 async def test_no_more_known_peers_are_dialled_than_wanted() -> None:
     few = msgspec.structs.replace(QUICK, wanted_connections=1)
     async with node("b") as b, node("c") as c:

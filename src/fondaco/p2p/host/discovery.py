@@ -188,6 +188,17 @@ class Discovery:
             record.failures = 0
             record.problem = ""
             self._touch(record)
+        if len(self._peers.table) == 1:
+            self._forget_failures()
+
+    def _forget_failures(self) -> None:
+        """The network is back: who could not be reached while it was away is tried soon."""
+        now = trio.current_time()
+        for raw, record in self._records.items():
+            if raw not in self._peers.table and record.failures:
+                record.failures = 0
+                record.not_before = min(record.not_before, now + self._chance.uniform(0.0, 2.0))
+        self._look()
 
     def peer_identified(self, peer: Peer) -> None:
         record = self._learn(peer.raw, peer.portrait.addresses)
