@@ -134,6 +134,7 @@ async def test_a_p2p_process_that_ends_is_started_again(
         await street.give(street.bob)
         await street.whole()
     assert (await street.ann.counts())["restarts"] == restarts + 1
+    assert await street.ann.metric("fondaco_p2p_restarts_total") == restarts + 1
     await street.ann.process.wait_for_log("the p2p process has ended")
 
 

@@ -20,6 +20,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from fondaco.p2p.child import MODULE
 from support.market import Market
 from support.mesh_socket import MeshSocket, open_socket
@@ -122,6 +124,17 @@ class PeerProcess:
         answer = await self.client.call("mesh_getPeers")
         return Counter(answer["network"])
 
+    async def metric(self, sample: str) -> float:
+        """Return a sample of the metrics page, named as it is printed; 0 where it is not."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.ready.http}/metrics") as page,
+        ):
+            assert page.status == 200
+            lines = (await page.text()).splitlines()
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return float(values.get(sample, 0))
+
     async def stats_of(self, part: str) -> Mapping[str, int]:
         """Return the counters of ``gossip`` or ``sync``."""
         answer = await self.client.call("mesh_getPeers")
@@ -185,15 +198,20 @@ async def until_equal(*nodes: PeerProcess, orders: int, seconds: float = PATIENC
 
 async def until_connected(one: PeerProcess, other: PeerProcess) -> None:
     """Wait until each says that the other listens to both topics."""
+    seen: dict[str, dict[str, Any]] = {}
 
     async def holds() -> bool:
-        for here, there in ((one, other), (other, one)):
-            peer = (await here.peers()).get(there.ready.peer_id)
-            if peer is None or len(peer["topics"]) < 2:
-                return False
-        return True
+        seen.update({node.ready.peer_id: await node.peers() for node in (one, other)})
+        return all(
+            len(seen[here.ready.peer_id].get(there.ready.peer_id, {}).get("topics", ())) == 2
+            for here, there in ((one, other), (other, one))
+        )
 
-    await eventually(holds)
+    try:
+        await eventually(holds)
+    except TimeoutError:
+        counts = [dict(+(await node.counts())) for node in (one, other)]
+        raise AssertionError(f"not connected: {seen}, {counts}") from None
 
 
 async def until_counted(

@@ -6,6 +6,9 @@ import asyncio
 import functools
 
 import msgspec
+import trio
+from libp2p.crypto.secp256k1 import create_new_key_pair
+from libp2p.network.stream.net_stream import NetStream
 
 from fondaco.errors import Verdict
 from fondaco.p2p.pubsub.framing import encode_frame
@@ -14,6 +17,7 @@ from support import stranger
 from support.peers import LONELY, PATIENCE, connect, counted, node, read
 
 TOPIC = "orders"
+MESHSUB = "/meshsub/1.1.0"
 
 lonely = functools.partial(node, tuning=LONELY)
 
@@ -117,3 +121,34 @@ async def test_a_peer_may_open_its_stream_again() -> None:
                 await a.counters_changed()
         heard.set()
         await task
+
+
+async def test_a_peer_with_another_connection_is_told_everything_again_on_it() -> None:
+    """It has come back before its old connection was found dead, perhaps as a new process."""
+
+    async def come_back(address: str) -> None:
+        keys = create_new_key_pair(b"\x07" * 32)
+        heard = [trio.Event(), trio.Event()]
+
+        def hearing(number: int) -> stranger.Serve:
+            async def hear(stream: NetStream) -> None:
+                come = b""
+                while data := await stream.read(65_536):
+                    come += data
+                    if TOPIC.encode() in come:
+                        heard[number].set()
+
+            return hear
+
+        async with stranger.connected(address, keys, {MESHSUB: hearing(0)}) as first:
+            with trio.fail_after(PATIENCE):
+                await heard[0].wait()
+                async with stranger.connected(address, keys, {MESHSUB: hearing(1)}):
+                    await first.muxed.close()
+                    await heard[1].wait()
+
+    async with lonely("a") as a:
+        await a.subscribe(TOPIC)
+        await stranger.meet(come_back, a.addresses[0])
+        stats = await counted(a, lambda stats: stats["connections-opened"] == 2)
+        assert stats.get("gossip-streams-lost", 0) == 0

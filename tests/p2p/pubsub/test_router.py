@@ -50,6 +50,22 @@ def test_a_new_peer_is_told_our_topics_and_grafted_at_the_heartbeat(bench: Bench
     assert bench.router.mesh(TOPIC) == [PEERS[0]]
 
 
+def test_a_reopened_stream_is_told_everything_once_more(bench: Bench) -> None:
+    bench.join(0, is_grafted=True)
+    bench.hears(0)
+    bench.router.publish(TOPIC, b"said before", bench.now, NOW_NS)
+    bench.hears(0)  # and lost with the stream
+    bench.now += 2.0
+    assert woken(bench.router.peer_reopened(PEERS[0], bench.now)) == {PEERS[0]}
+    heard = bench.hears(0)
+    assert list(heard.subscriptions) == [Subscription(TOPIC, True)]
+    assert list(heard.graft) == [TOPIC]
+    assert [one.message_ids for one in heard.ihave] == [(bench.router.last_published,)]
+    # What it has told us stands.
+    assert bench.router.subscribers(TOPIC) == [PEERS[0]]
+    assert bench.router.peer_reopened(PEERS[1], bench.now) == []
+
+
 def test_subscribing_later_announces_and_grafts_at_once() -> None:
     bench = Bench()
     bench.join(*range(10))

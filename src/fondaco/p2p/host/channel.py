@@ -63,6 +63,15 @@ class Channel:
         """The library's stream."""
         return self._stream
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the connection has."""
+        return bool(self._stream.muxed_conn.event_closed.is_set())  # type: ignore[attr-defined]
+
+    async def ended(self) -> None:
+        """Return when the connection has ended."""
+        await self._stream.muxed_conn.event_closed.wait()  # type: ignore[attr-defined]
+
     async def read_some(self) -> bytes:
         """Return what has come; ``b""`` at the end.
 

@@ -41,6 +41,9 @@ PROTOCOLS = (Protocol.GOSSIPSUB_11.value, Protocol.GOSSIPSUB_10.value)
 GOSSIP_PATIENCE = 60.0
 """Seconds for one RPC to be read by its peer."""
 
+REOPEN_PAUSE = 0.5
+"""Seconds until a stream that was lost is opened again, where its peer is still there."""
+
 
 class _Talk:
     """One peer's gossip: its writer, its reader, and what of it waits for verdicts."""
@@ -180,23 +183,45 @@ class Gossip:
     # --- streams ------------------------------------------------------------------------
 
     async def _write(self, talk: _Talk) -> None:
+        """Keep a stream to the peer for as long as it is connected: another where its
+        connection ends and it has one more. It has come back, perhaps as another process,
+        before the old one was found dead."""
         peer = talk.peer
-        try:
-            channel = await self._peers.open(peer.raw, PROTOCOLS)
-        except NotSpoken:
-            return
-        except NotConnected as exc:
-            log.debug("no gossip with a peer", extra={"peer": peer.name, "why": str(exc)})
-            if not peer.left.is_set():
-                await self._peers.disconnect_peer(peer.raw)
-            return
-        try:
-            if self._talks.get(peer.raw) is not talk:
+        while self._talks.get(peer.raw) is talk:
+            try:
+                channel = await self._peers.open(peer.raw, PROTOCOLS)
+            except NotSpoken:
                 return
+            except NotConnected as exc:
+                await self._break_off(peer, exc)
+                continue
+            try:
+                if self._talks.get(peer.raw) is talk:
+                    self._greet(talk, channel)
+                    await self._pump(talk, channel)
+            except (StreamEnded, trio.TooSlowError) as exc:
+                self.counts["gossip-streams-lost"] += 1
+                await self._break_off(peer, exc)
+            finally:
+                await channel.reset()
+
+    async def _break_off(self, peer: Peer, why: Exception) -> None:
+        """Without this stream the peer would miss messages and not know it."""
+        log.debug("gossip with a peer ended", extra={"peer": peer.name, "why": str(why)})
+        await self._peers.disconnect_peer(peer.raw)
+        # It stays where it has just come back on another connection.
+        with trio.move_on_after(REOPEN_PAUSE):
+            await peer.left.wait()
+
+    def _greet(self, talk: _Talk, channel: Channel) -> None:
+        peer, now = talk.peer, trio.current_time()
+        if talk.joined.is_set():
+            self._act(self.router.peer_reopened(peer.raw, now))
+        else:
             self._act(
                 self.router.peer_joined(
                     peer.raw,
-                    trio.current_time(),
+                    now,
                     protocol=Protocol(channel.protocol),
                     is_outbound=peer.is_outbound,
                     address=peer.address or None,
@@ -204,19 +229,20 @@ class Gossip:
             )
             self.peer_identified(peer)
             talk.joined.set()
-            await self._pump(talk, channel)
-        except (StreamEnded, trio.TooSlowError) as exc:
-            # Without this stream the peer would miss messages and not know it.
-            self.counts["gossip-streams-lost"] += 1
-            log.debug("gossip with a peer ended", extra={"peer": peer.name, "why": str(exc)})
-            await self._peers.disconnect_peer(peer.raw)
-        finally:
-            await channel.reset()
+        # What was announced to an earlier stream is not announced again.
+        talk.ready.set()
+        self._peers.spawn(self._wake_at_end, talk, channel)
+
+    async def _wake_at_end(self, talk: _Talk, channel: Channel) -> None:
+        """Let the writer notice that its connection has ended, also where it says nothing."""
+        await channel.ended()
+        talk.ready.set()
+        talk.urgent.set()
 
     async def _pump(self, talk: _Talk, channel: Channel) -> None:
         raw = talk.peer.raw
         next_frame = trio.current_time()
-        while not talk.peer.left.is_set():
+        while not (talk.peer.left.is_set() or channel.has_ended):
             await talk.ready.wait()
             with trio.move_on_at(next_frame):
                 await talk.urgent.wait()

@@ -150,6 +150,25 @@ class Router:
         self._hood.wake(neighbour)
         return self._flush()
 
+    def peer_reopened(self, peer: PeerId, now: float) -> list[Event]:
+        """The pubsub stream to *peer* was lost and is open again.
+
+        What was under way is lost with it, and there may be another process at its end: it is
+        told once more what we want and what we have.
+        """
+        neighbour = self._neighbours.get(peer)
+        if neighbour is None:
+            return []
+        self._flow.forget_peer(peer)
+        for topic in self._meshes:
+            neighbour.outbox.subscription(topic, is_wanted=True)
+            if peer in self._members(topic):
+                neighbour.outbox.graft(topic)
+            if topic in neighbour.topics:
+                self._flow.tell_everything(neighbour, topic, now)
+        self._hood.wake(neighbour)
+        return self._flush()
+
     def peer_left(self, peer: PeerId) -> list[Event]:
         """The last stream of *peer* has ended."""
         self._remove_peer(peer)
