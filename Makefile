@@ -8,7 +8,8 @@ BUILD := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -
 SYNC := $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --no-build
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal \
 	--python-version 3.11 --custom-compile-command "make lock" --override requirements/overrides.txt
-WORKERS ?= 2
+# More than cores: tests often wait for processes that start.
+WORKERS ?= 3
 
 .PHONY: run test test-system system check format lint types docs bench lock clean install parts
 
