@@ -145,7 +145,9 @@ async def test_what_is_unsent_keeps_nothing_either() -> None:
         calling = asyncio.create_task(call(places, 1, places[0].peer_address, size=2**30))
 
         async def has_begun() -> bool:
-            return (await places.report()).counts.bytes > 1_000_000
+            # Nobody reads what comes back: once all buffers are full no more is carried, and
+            # how much they hold is the kernel's choice.
+            return (await places.report()).counts.bytes > 50_000
 
         await until_so(has_begun)
         await places.cut([0], [1])
