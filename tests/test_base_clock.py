@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 from pathlib import Path
 
 import pytest
 
-from fondaco.clock import NANOSECONDS, SystemClock, rfc3339, seconds, utc_midnight_ns
+from fondaco.clock import (
+    NANOSECONDS,
+    SystemClock,
+    rfc3339,
+    seconds,
+    until_set,
+    utc_midnight_ns,
+)
+from fondaco.testing.clock import FakeClock
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "mesh_vectors.json").read_text())
 
@@ -43,3 +52,24 @@ async def test_the_system_clock_goes_forward() -> None:
     await clock.sleep(-1)
     assert clock.monotonic() >= before
     assert clock.now_ns() >= before_ns > 1_600_000_000 * NANOSECONDS
+
+
+async def test_waiting_for_an_event_ends_with_it_or_with_the_time() -> None:
+    clock, event = FakeClock(), asyncio.Event()
+    waiting = asyncio.create_task(until_set(event, clock, 5.0))
+    await clock.until_sleeping()
+    await clock.advance(4.9)
+    assert not waiting.done()
+    await clock.advance(0.1)
+    await waiting
+    waiting = asyncio.create_task(until_set(event, clock, 5.0))
+    await clock.until_sleeping()
+    event.set()
+    await waiting
+
+
+async def test_there_is_nothing_to_wait_for_after_the_event_or_without_time() -> None:
+    clock, event = FakeClock(), asyncio.Event()
+    await until_set(event, clock, 0.0)
+    event.set()
+    await until_set(event, clock, 1e9)

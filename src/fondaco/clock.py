@@ -42,6 +42,18 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+async def until_set(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Return as soon as *event* is set, or after *seconds* of *clock*."""
+    if seconds <= 0 or event.is_set():
+        return
+    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
 def seconds(now_ns: int) -> int:
     """Return whole Unix seconds, rounded down, as block timestamps count them."""
     return now_ns // NANOSECONDS

@@ -23,7 +23,7 @@ from fondaco.api.pages import Pages
 from fondaco.api.server import Listen, Server, open_server
 from fondaco.chain.contracts import ChainContracts, built_in, parse_custom
 from fondaco.chain.rpc import open_ethereum
-from fondaco.clock import Clock
+from fondaco.clock import Clock, until_set
 from fondaco.config import Config
 from fondaco.identity.keyring import open_identity
 from fondaco.p2p.metrics import NetworkMetrics
@@ -41,7 +41,6 @@ DATABASE_NAME = "fondaco.sqlite"
 CATCH_UP_PATIENCE = 10.0
 """Seconds the doors stay closed for stored orders to become current. An endpoint that is
 away for longer must not keep clients from what is known."""
-
 
 LISTEN_PATIENCE = 10.0
 """Seconds to wait for the p2p process to listen. It takes 2 to 3 to start; one that does
@@ -102,7 +101,7 @@ async def run(config: Config, *, clock: Clock, on_ready: Callable[[ReadyInfo], N
             tasks.create_task(zeroex.sharing.run(), name="sharing with peers")
             tasks.create_task(keep_budget(budget, database, clock), name="RPC budget")
             tasks.create_task(keep_known_peers(network, database, clock), name="known peers")
-            await _until_current(zeroex.watcher.caught_up, clock)
+            await until_set(zeroex.watcher.caught_up, clock, CATCH_UP_PATIENCE)
             addresses = await _until_listening(network)
             ready.set()
             on_ready(_ready_info(server, identity.peer_id, addresses))
@@ -122,19 +121,6 @@ def _pages(zeroex: ZeroexHalf, network: Network, ready: asyncio.Event) -> Pages:
         "/metrics": MetricsPage(sources, child=lambda: network.child_pid, **names),
         "/health": HealthPage(ready, sources, **names),
     }
-
-
-async def _until_current(caught_up: asyncio.Event, clock: Clock) -> None:
-    """Return when the stored orders are current, or the endpoint took too long."""
-    either = [
-        asyncio.ensure_future(caught_up.wait()),
-        asyncio.ensure_future(clock.sleep(CATCH_UP_PATIENCE)),
-    ]
-    try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in either:
-            task.cancel()
 
 
 async def _until_listening(network: Network) -> tuple[str, ...]:

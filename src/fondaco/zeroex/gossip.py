@@ -25,7 +25,7 @@ from typing import Protocol
 
 import msgspec
 
-from fondaco.clock import Clock
+from fondaco.clock import Clock, until_set
 from fondaco.errors import NodeError, Verdict
 from fondaco.p2p.network import GossipMessage
 from fondaco.zeroex import codec
@@ -224,7 +224,7 @@ class OrderGossip:
         if (due := self._batches.due) is None:
             await self._has_more.wait()
             due = self._batches.due
-        await self._wait((due or 0.0) - self._clock.monotonic(), self._has_full)
+        await until_set(self._has_full, self._clock, (due or 0.0) - self._clock.monotonic())
 
     async def _send(self, message: Outgoing) -> None:
         for topic in message.topics:
@@ -297,7 +297,8 @@ class OrderGossip:
             await self._clock.sleep(GATHER_SECONDS)
         if self._queued < GATHER_ENOUGH:
             self._has_enough.clear()
-            await self._wait(self._few_due - self._clock.monotonic(), self._has_enough)
+            wait = self._few_due - self._clock.monotonic()
+            await until_set(self._has_enough, self._clock, wait)
         count = len(gathered[0].unknown)
         with contextlib.suppress(asyncio.QueueEmpty):
             while count < GATHER_ORDERS:
@@ -306,20 +307,6 @@ class OrderGossip:
         self._queued -= count
         self._few_due = self._clock.monotonic() + GATHER_INTERVAL
         return gathered
-
-    async def _wait(self, seconds: float, event: asyncio.Event) -> None:
-        """Return after *seconds*, or as soon as *event* happens."""
-        if seconds <= 0 or event.is_set():
-            return
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(event.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _add(self, gathered: Sequence[ReadMessage]) -> None:
         try:

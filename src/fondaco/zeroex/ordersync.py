@@ -20,7 +20,7 @@ from typing import Protocol, TypedDict
 
 import msgspec
 
-from fondaco.clock import NANOSECONDS, Clock, rfc3339
+from fondaco.clock import NANOSECONDS, Clock, rfc3339, until_set
 from fondaco.errors import InvalidParameter, NodeError, PeerError
 from fondaco.p2p.dialogue import Dialogue, DialogueState
 from fondaco.p2p.network import PeerInfo, PeerLeft
@@ -274,15 +274,7 @@ class OrderSync:
         if due is None:
             await self._wake.wait()
             return
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(due - self._clock.monotonic())),
-            asyncio.ensure_future(self._wake.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await until_set(self._wake, self._clock, due - self._clock.monotonic())
 
     # ------------------------------------------------------------ one session
 
