@@ -38,6 +38,22 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """Names of what its samples are told apart by."""
 
 
+class Family:
+    """Declares the metrics of one part of the node, whose names begin alike."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def gauge(self, name: str, text: str, *labels: str) -> Metric:
+        """Return a level."""
+        return Metric(name=self._prefix + name, kind=Kind.GAUGE, text=text, labels=labels)
+
+    def counter(self, name: str, text: str, *labels: str) -> Metric:
+        """Return a counter; ``_total`` is put behind *name*."""
+        full = f"{self._prefix}{name}_total"
+        return Metric(name=full, kind=Kind.COUNTER, text=text, labels=labels)
+
+
 class Sample(NamedTuple):
     """The value of a metric at this moment."""
 

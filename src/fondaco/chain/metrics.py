@@ -9,27 +9,20 @@ from fondaco.chain.budget import RpcBudget
 from fondaco.chain.headers import Header
 from fondaco.chain.limits import POLLS_MISSED, SILENCE_SECONDS
 from fondaco.clock import Clock
-from fondaco.metrics import Kind, Metric, Sample
+from fondaco.metrics import Family, Metric, Sample
 
+_FAMILY = Family("fondaco_ethereum_")
 
-def _gauge(name: str, text: str) -> Metric:
-    return Metric(name=f"fondaco_ethereum_{name}", kind=Kind.GAUGE, text=text)
-
-
-def _counter(name: str, text: str) -> Metric:
-    return Metric(name=f"fondaco_ethereum_{name}_total", kind=Kind.COUNTER, text=text)
-
-
-BLOCK = _gauge("block", "Number of the newest block dealt with; 0 before the first.")
-BLOCK_TIME = _gauge(
+BLOCK = _FAMILY.gauge("block", "Number of the newest block dealt with; 0 before the first.")
+BLOCK_TIME = _FAMILY.gauge(
     "block_timestamp_seconds", "Unix time of that block, by its miner; 0 before the first."
 )
-STALENESS = _gauge(
+STALENESS = _FAMILY.gauge(
     "staleness_seconds", "Seconds since the endpoint last answered a poll in full, or the start."
 )
-REQUESTS = _counter("requests", "Requests sent to the endpoint.")
-EXPIRED = _counter("requests_expired", "Requests that gave up waiting for their turn.")
-TODAY = _gauge(
+REQUESTS = _FAMILY.counter("requests", "Requests sent to the endpoint.")
+EXPIRED = _FAMILY.counter("requests_expired", "Requests that gave up waiting for their turn.")
+TODAY = _FAMILY.gauge(
     "requests_today",
     "Requests of this UTC day, before a restart too: what the budget counts.",
 )

@@ -13,108 +13,111 @@ from typing import Protocol
 
 import msgspec
 
-from fondaco.metrics import Kind, Metric, Sample
+from fondaco.metrics import Family, Kind, Metric, Sample
 from fondaco.p2p.pubsub.counters import Counters
 from fondaco.p2p.scores import Offence
 
+_FAMILY = Family("fondaco_p2p_")
 
-def _counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(name=f"fondaco_p2p_{name}_total", kind=Kind.COUNTER, text=text, labels=labels)
-
-
-def _gauge(name: str, text: str, *labels: str) -> Metric:
-    return Metric(name=f"fondaco_p2p_{name}", kind=Kind.GAUGE, text=text, labels=labels)
-
-
-UP = _gauge("up", "Whether the p2p process runs (1); 0 while it does not, or peers are off.")
-RESTARTS = _counter("restarts", "Times the p2p process has ended and was started again.")
-PEERS = _gauge("peers", "Peers connected.")
-KNOWN_PEERS = _gauge("known_peers", "Peers whose addresses are remembered, connected or not.")
-CONNECTIONS = _gauge("connections", "Connections open. A peer may have two.")
-STREAMS = _gauge("streams", "Streams open that peers have opened.")
-OPENED = _counter("connections_opened", "Connections that were taken up, in either direction.")
-CLOSED = _counter("connections_closed", "Of those, connections that have ended for any reason.")
-REFUSED = _counter(
+UP = _FAMILY.gauge("up", "Whether the p2p process runs (1); 0 while it does not, or peers are off.")
+RESTARTS = _FAMILY.counter("restarts", "Times the p2p process has ended and was started again.")
+PEERS = _FAMILY.gauge("peers", "Peers connected.")
+KNOWN_PEERS = _FAMILY.gauge(
+    "known_peers", "Peers whose addresses are remembered, connected or not."
+)
+CONNECTIONS = _FAMILY.gauge("connections", "Connections open. A peer may have two.")
+STREAMS = _FAMILY.gauge("streams", "Streams open that peers have opened.")
+OPENED = _FAMILY.counter(
+    "connections_opened", "Connections that were taken up, in either direction."
+)
+CLOSED = _FAMILY.counter(
+    "connections_closed", "Of those, connections that have ended for any reason."
+)
+REFUSED = _FAMILY.counter(
     "connections_refused", "Connections of denied or banned peers, or over a limit, closed at once."
 )
-HANDSHAKES_FAILED = _counter(
+HANDSHAKES_FAILED = _FAMILY.counter(
     "handshakes_failed", "Inbound sockets that did not prove in time who is there."
 )
-DIALS = _counter("dials", "Addresses dialled.")
-DIALS_FAILED = _counter("dials_failed", "Of them, those where the peer was not reached.")
-PEERS_NAMED = _counter("peers_named", "Peers that other peers have told of.")
-RECEIVED_BYTES = _counter("received_bytes", "Bytes read from streams of peers.")
-SENT_BYTES = _counter("sent_bytes", "Bytes written to streams of peers.")
-MESSAGES = _counter(
+DIALS = _FAMILY.counter("dials", "Addresses dialled.")
+DIALS_FAILED = _FAMILY.counter("dials_failed", "Of them, those where the peer was not reached.")
+PEERS_NAMED = _FAMILY.counter("peers_named", "Peers that other peers have told of.")
+RECEIVED_BYTES = _FAMILY.counter("received_bytes", "Bytes read from streams of peers.")
+SENT_BYTES = _FAMILY.counter("sent_bytes", "Bytes written to streams of peers.")
+MESSAGES = _FAMILY.counter(
     "messages",
     "Gossip messages and their ids, by what happened to them; the values are listed below.",
     "event",
 )
-DROPPED = _counter(
+DROPPED = _FAMILY.counter(
     "dropped_messages",
     "Gossip messages dropped: flood (over the sender's budget), crowded (too many wait for a "
     "verdict), slow-peer (out of a full queue to it).",
     "reason",
 )
-OFFENCES = _counter("offences", "What peers did that no honest program does, or seldom.", "offence")
-BANS = _counter("bans", "Peers banned, by the offence that was the last straw.", "offence")
-BANNED = _gauge("banned", "Bans of peers and addresses in force.")
-DISCONNECTS = _counter(
+OFFENCES = _FAMILY.counter(
+    "offences", "What peers did that no honest program does, or seldom.", "offence"
+)
+BANS = _FAMILY.counter("bans", "Peers banned, by the offence that was the last straw.", "offence")
+BANNED = _FAMILY.gauge("banned", "Bans of peers and addresses in force.")
+DISCONNECTS = _FAMILY.counter(
     "disconnects",
     "Connections closed by us: banned, frozen (no answer to a ping), flow-violation (more sent "
     "than the window allows), gossip-lost (its gossip stream broke).",
     "reason",
 )
-REQUESTS = _counter("requests", "Requests to peers (out) and of peers (in).", "direction")
-REQUESTS_UNDERWAY = _gauge(
+REQUESTS = _FAMILY.counter("requests", "Requests to peers (out) and of peers (in).", "direction")
+REQUESTS_UNDERWAY = _FAMILY.gauge(
     "requests_underway",
     "Requests that wait for an answer: of peers (out), of us (in).",
     "direction",
 )
-GUARDS = _counter(
+GUARDS = _FAMILY.counter(
     "guards",
     "Times a limit held: streams-refused, handlers-stopped (too slow), handler-errors, "
     "readers-paused (verdicts are due), answers-unread, pings-held-up (too many), "
     "pings-late (but the peer spoke).",
     "kind",
 )
-PINGS = _counter("pings_answered", "Pings that peers answered in time.")
-RELAY_PLACES = _gauge(
+PINGS = _FAMILY.counter("pings_answered", "Pings that peers answered in time.")
+RELAY_PLACES = _FAMILY.gauge(
     "relay_places",
     "Places at relays that we hold (ours), places at us that peers hold (theirs).",
     "whose",
 )
-RELAY_CIRCUITS = _gauge("relay_circuits", "Circuits between two peers that run through us.")
-RELAY_BYTES = _counter("relay_bytes", "Bytes passed on in such circuits.")
-RELAY_EVENTS = _counter(
+RELAY_CIRCUITS = _FAMILY.gauge("relay_circuits", "Circuits between two peers that run through us.")
+RELAY_BYTES = _FAMILY.counter("relay_bytes", "Bytes passed on in such circuits.")
+RELAY_EVENTS = _FAMILY.counter(
     "relay_events",
     "As a relay's client: place-got, place-refused, circuit-dialled, circuit-accepted, "
     "circuit-refused. As a relay: place-given, circuit-made, refusal, circuit-too-large, "
     "circuit-too-long.",
     "event",
 )
-REGISTRATIONS = _gauge("registrations", "Peers registered with us under a name to be found by.")
-RENDEZVOUS_EVENTS = _counter(
+REGISTRATIONS = _FAMILY.gauge(
+    "registrations", "Peers registered with us under a name to be found by."
+)
+RENDEZVOUS_EVENTS = _FAMILY.counter(
     "rendezvous_events",
     "At other nodes: registered, not-registered, met (a peer was found under our names), false "
     "(told of one that has signed nothing). Here: question, refusal.",
     "event",
 )
-MDNS = _counter(
+MDNS = _FAMILY.counter(
     "mdns",
     "On the local network: answer (we said where we are), unsent (we could not), peer (one was "
     "told of), ignored (a packet that was none, or over the budget).",
     "event",
 )
-UPNP_PORTS = _gauge("upnp_ports", "Ports of the router that lead to this node.")
-UPNP = _counter("upnp", "Times the router mapped or renewed a port, or did not.", "outcome")
-QUEUED_MESSAGES = _gauge(
+UPNP_PORTS = _FAMILY.gauge("upnp_ports", "Ports of the router that lead to this node.")
+UPNP = _FAMILY.counter("upnp", "Times the router mapped or renewed a port, or did not.", "outcome")
+QUEUED_MESSAGES = _FAMILY.gauge(
     "queued_messages",
     "Gossip messages waiting: to-peers, unjudged (for a verdict), unread (by the main process), "
     "unsent (ours, not yet taken by the p2p process).",
     "queue",
 )
-QUEUED_BYTES = _gauge(
+QUEUED_BYTES = _FAMILY.gauge(
     "queued_bytes", "Bytes waiting: to-peers, to-main (process), to-child (p2p process).", "queue"
 )
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from fondaco.errors import Verdict
-from fondaco.metrics import Kind, Metric, Sample
+from fondaco.metrics import Family, Metric, Sample
 from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.agreement import Agreements, AgreementState
 from fondaco.zeroex.errors import RejectionCode
@@ -14,86 +13,88 @@ from fondaco.zeroex.gossip import GossipStats
 from fondaco.zeroex.lifecycle import EndState
 from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.ordersync import SyncStats
+from fondaco.zeroex.stats import WatchState
 from fondaco.zeroex.tally import Tally
 from fondaco.zeroex.watch_index import Census
 
+_FAMILY = Family("fondaco_")
 
-def _counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(name=f"fondaco_{name}_total", kind=Kind.COUNTER, text=text, labels=labels)
-
-
-def _gauge(name: str, text: str, *labels: str) -> Metric:
-    return Metric(name=f"fondaco_{name}", kind=Kind.GAUGE, text=text, labels=labels)
-
-
-ORDERS = _gauge(
+ORDERS = _FAMILY.gauge(
     "orders",
     "Stored orders: live (on offer), removed (kept in case the chain reorganises).",
     "version",
     "state",
 )
-PINNED = _gauge("orders_pinned", "Of them, those that never make room for others.", "version")
-ADDED = _counter(
+PINNED = _FAMILY.gauge(
+    "orders_pinned", "Of them, those that never make room for others.", "version"
+)
+ADDED = _FAMILY.counter(
     "orders_added",
     "Orders that were new, by the door: local (a client), gossip, sync. The share that came by "
     "gossip alone is gossip / (gossip + sync).",
     "origin",
 )
-REFUSED = _counter(
+REFUSED = _FAMILY.counter(
     "orders_refused", "Orders not taken, by the door and the code a client reads.", "origin", "code"
 )
-EVENTS = _counter("order_events", "Order events committed, by end state.", "end_state")
-LAST_SEQUENCE = _gauge("last_sequence", "Sequence of the newest order event, restarts included.")
-SUBSCRIBERS = _gauge("subscribers", "Clients that follow order events.")
-WAITING = _gauge("orders_waiting", "Stored orders that wait to be looked at on the chain.")
+EVENTS = _FAMILY.counter("order_events", "Order events committed, by end state.", "end_state")
+LAST_SEQUENCE = _FAMILY.gauge(
+    "last_sequence", "Sequence of the newest order event, restarts included."
+)
+SUBSCRIBERS = _FAMILY.gauge("subscribers", "Clients that follow order events.")
+WAITING = _FAMILY.gauge("orders_waiting", "Stored orders that wait to be looked at on the chain.")
 
-PEERS = _gauge(
+PEERS = _FAMILY.gauge(
     "peers", "Connected peers by how their orders stand to ours: agrees, differs, unknown.", "state"
 )
-DIFFERING = _gauge(
+DIFFERING = _FAMILY.gauge(
     "orders_differing",
     "Orders that only one side holds, over all peers at their last comparison; explained: refused "
     "by whoever lacks them.",
     "explained",
 )
-STAYING = _gauge("peers_staying_different", "Peers that have stayed different and still do.")
-STAYED = _counter("peers_stayed_different", "Times a peer was found to stay different.")
+STAYING = _FAMILY.gauge("peers_staying_different", "Peers that have stayed different and still do.")
+STAYED = _FAMILY.counter("peers_stayed_different", "Times a peer was found to stay different.")
 
-GOSSIP_SENT = _counter("gossip_messages_sent", "Batches of orders published, once for each topic.")
-GOSSIP_SENT_BYTES = _counter("gossip_sent_bytes", "Bytes of those batches.")
-GOSSIP_RECEIVED_BYTES = _counter(
+GOSSIP_SENT = _FAMILY.counter(
+    "gossip_messages_sent", "Batches of orders published, once for each topic."
+)
+GOSSIP_SENT_BYTES = _FAMILY.counter("gossip_sent_bytes", "Bytes of those batches.")
+GOSSIP_RECEIVED_BYTES = _FAMILY.counter(
     "gossip_received_bytes", "Bytes of batches received, each counted once however often it came."
 )
-GOSSIP_VERDICTS = _counter(
+GOSSIP_VERDICTS = _FAMILY.counter(
     "gossip_verdicts",
     "Batches received, by verdict: accept (passed on), ignore, reject (the sender pays).",
     "verdict",
 )
-GOSSIP_ORDERS = _counter(
+GOSSIP_ORDERS = _FAMILY.counter(
     "gossip_orders",
     "Orders by what gossip did with them: published, dropped (of ours, for want of room), "
     "received, new (received and stored).",
     "fate",
 )
 
-SESSIONS = _counter("sync_sessions", "Reconciliations with a peer that we have begun.")
-SESSIONS_FAILED = _counter(
+SESSIONS = _FAMILY.counter("sync_sessions", "Reconciliations with a peer that we have begun.")
+SESSIONS_FAILED = _FAMILY.counter(
     "sync_sessions_failed", "Of them, those that did not come to their end; they are tried again."
 )
-DIALOGUES = _counter("sync_dialogues", "Sets compared in them.")
-ROUNDS = _counter("sync_rounds", "Questions and answers that took.")
-SYNC_SENT = _counter("sync_sent_bytes", "Bytes of reconciliation sent, without orders.")
-SYNC_RECEIVED = _counter("sync_received_bytes", "Bytes of reconciliation received, likewise.")
-SYNC_ORDERS = _counter(
+DIALOGUES = _FAMILY.counter("sync_dialogues", "Sets compared in them.")
+ROUNDS = _FAMILY.counter("sync_rounds", "Questions and answers that took.")
+SYNC_SENT = _FAMILY.counter("sync_sent_bytes", "Bytes of reconciliation sent, without orders.")
+SYNC_RECEIVED = _FAMILY.counter(
+    "sync_received_bytes", "Bytes of reconciliation received, likewise."
+)
+SYNC_ORDERS = _FAMILY.counter(
     "sync_orders",
     "Orders that peers named: new (stored), refused, withheld (named and not delivered); and "
     "offered (by us to them).",
     "fate",
 )
-SYNC_ORDER_BYTES = _counter(
+SYNC_ORDER_BYTES = _FAMILY.counter(
     "sync_order_bytes", "Bytes of frames of orders: in (fetched), out (handed out).", "direction"
 )
-SERVED = _counter(
+SERVED = _FAMILY.counter(
     "sync_requests_served", "Requests of peers answered: greet, compare, offer, orders.", "kind"
 )
 
@@ -111,16 +112,6 @@ _CODES = tuple(dict.fromkeys(code.code for code in RejectionCode))
 _SERVED = ("greet", "compare", "offer", "orders")
 
 
-class Waiting(Protocol):
-    """What is asked of the order watcher."""
-
-    @property
-    def due_count(self) -> int: ...
-
-    @property
-    def last_error(self) -> str | None: ...
-
-
 class OrderMetrics:
     """The book as a ``metrics.Source``."""
 
@@ -133,7 +124,7 @@ class OrderMetrics:
         tally: Tally,
         refused: Mapping[tuple[Origin, str], int],
         feed: Callable[[], tuple[int, int]],
-        watcher: Waiting,
+        watcher: WatchState,
     ) -> None:
         """*feed* returns the number of subscribers and the last sequence; the others are
         looked at anew each time."""

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from fondaco.chain.budget import RpcBudget
-from fondaco.chain.headers import Header
+from fondaco.chain.metrics import ChainState
 from fondaco.clock import Clock, rfc3339
 from fondaco.zeroex.admission import Origin
 from fondaco.zeroex.peer_reports import PeerReport, SetDigest
@@ -78,19 +78,6 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Of our orders, for each protocol version and filter."""
 
 
-class BlockState(Protocol):
-    """What is asked of the block watcher."""
-
-    @property
-    def head(self) -> Header | None: ...
-
-    @property
-    def staleness(self) -> float: ...
-
-    @property
-    def last_error(self) -> str | None: ...
-
-
 class BookState(Protocol):
     """What is asked of the book. ``watch_index.WatchIndex`` counts as it goes: the store
     would walk all orders for it."""
@@ -133,7 +120,7 @@ class NodeStats:
         self,
         *,
         book: BookState,
-        blocks: BlockState,
+        blocks: ChainState,
         watcher: WatchState,
         budget: RpcBudget,
         clock: Clock,
