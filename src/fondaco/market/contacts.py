@@ -16,7 +16,7 @@ from fondaco.errors import PeerError
 from fondaco.identity import names
 from fondaco.identity.names import Guid
 from fondaco.market import dht_limits
-from fondaco.p2p.budget import RELAYED
+from fondaco.p2p.budget import RELAYED, ip_behind
 
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
 """Bits of an address that its owner cannot choose at will: the smallest networks that are
@@ -90,13 +90,8 @@ def network_of(address: str) -> str | None:
     """
     if address.startswith(RELAYED):
         return address
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    if not ip.is_global:
+    ip = ip_behind(address)
+    if ip is None or not ip.is_global:
         return None
     prefix = IPV4_PREFIX if ip.version == 4 else IPV6_PREFIX
     return str(ipaddress.ip_network((ip, prefix), strict=False))

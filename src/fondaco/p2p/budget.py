@@ -15,7 +15,7 @@ from typing import TypeVar
 from fondaco.errors import PeerError, Verdict
 from fondaco.p2p import limits
 
-_Key = TypeVar("_Key", bytes, str)
+_Key = TypeVar("_Key")
 
 RELAYED = "relay "
 """What stands before a relay's peer ID in place of an IP address, where there is one between."""
@@ -166,10 +166,10 @@ class Connections:
 
     def close(self, peer: bytes, address: str) -> None:
         """A connection counted by ``open`` has ended."""
-        _count_down(self._peers, peer)
+        count_down(self._peers, peer)
         group = address_group(address)
         if group is not None:
-            _count_down(self._addresses, group)
+            count_down(self._addresses, group)
 
     def _check_room(self, *, is_inbound: bool) -> None:
         most = self._most_with_strangers if is_inbound else self._most
@@ -210,7 +210,7 @@ class Streams:
 
     def close(self, peer: bytes) -> None:
         """A stream counted by ``open`` has ended."""
-        _count_down(self._peers, peer)
+        count_down(self._peers, peer)
 
 
 def address_group(address: str) -> str | None:
@@ -221,20 +221,27 @@ def address_group(address: str) -> str | None:
     """
     if address.startswith(RELAYED):
         return address
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    if ip.is_loopback:
+    ip = ip_behind(address)
+    if ip is None or ip.is_loopback:
         return None
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((ip, 64), strict=False))
     return str(ip)
 
 
-def _count_down(counter: Counter[_Key], key: _Key) -> None:
+def ip_behind(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that *address* spells, without zone and IPv6 wrapping; or None."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        return ip.ipv4_mapped
+    return ip
+
+
+def count_down(counter: Counter[_Key], key: _Key) -> None:
+    """Take one off a count that is left out of *counter* at none."""
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]

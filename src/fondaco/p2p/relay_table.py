@@ -10,7 +10,7 @@ from collections import Counter
 
 from fondaco.errors import PeerError, Verdict
 from fondaco.p2p import limits
-from fondaco.p2p.budget import TokenBucket, address_group
+from fondaco.p2p.budget import TokenBucket, address_group, count_down
 from fondaco.p2p.relay_messages import Status
 
 
@@ -111,18 +111,18 @@ class RelayTable:
 
     def close_circuit(self, source: bytes, target: bytes) -> None:
         """A connection counted by ``open_circuit`` has ended."""
-        self._circuits -= Counter([(source, target)])
-        self._sources -= Counter([source])
-        self._targets -= Counter([target])
+        count_down(self._circuits, (source, target))
+        count_down(self._sources, source)
+        count_down(self._targets, target)
 
     def forget(self, peer: bytes) -> None:
         """A peer has left; its place is free. Its circuits are closed one by one."""
         self._attempts.pop(peer, None)
         if (place := self._places.pop(peer, None)) is not None and place.group is not None:
-            self._groups -= Counter([place.group])
+            count_down(self._groups, place.group)
 
     def _drop_ended(self, now: float) -> None:
         for peer in [peer for peer, place in self._places.items() if place.until <= now]:
             place = self._places.pop(peer)
             if place.group is not None:
-                self._groups -= Counter([place.group])
+                count_down(self._groups, place.group)

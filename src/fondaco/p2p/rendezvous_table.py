@@ -12,7 +12,7 @@ import msgspec
 
 from fondaco.errors import PeerError, Verdict
 from fondaco.p2p import limits
-from fondaco.p2p.budget import TokenBucket, address_group
+from fondaco.p2p.budget import TokenBucket, address_group, count_down
 from fondaco.p2p.rendezvous_messages import Answer
 
 COOKIE_SIZE = 16
@@ -167,6 +167,6 @@ class RendezvousTable:
 
     def _drop(self, row: Registration) -> None:
         del self._rows[row.peer, row.namespace]
-        self._peers -= Counter([row.peer])
+        count_down(self._peers, row.peer)
         if row.group is not None:
-            self._groups -= Counter([row.group])
+            count_down(self._groups, row.group)
