@@ -16,6 +16,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import msgspec
 
@@ -41,6 +42,7 @@ from fondaco.market.dht_events import (
 from fondaco.market.dht_keys import KEY_BITS, DhtKey, distance
 from fondaco.market.dht_messages import Answer, FindValue, Nodes, Request, Store, Stored, Values
 from fondaco.market.records import Record, RecordKind, sign, verify
+from fondaco.testing.virtual_time import CheckedOnce, VirtualTime
 
 START = 1_600_000_000.0
 """Unix seconds when a simulation begins."""
@@ -78,24 +80,6 @@ class Behaviour(enum.Enum):
     """It answers with what is no answer, or forged."""
 
 
-class SharedRecordCheck:
-    """Verifies each record once for all nodes; a thousand would find the same."""
-
-    def __init__(self) -> None:
-        self._known: dict[Record, PeerError | None] = {}
-
-    def __call__(self, record: Record) -> None:
-        if record not in self._known:
-            try:
-                verify(record, network=NETWORK)
-                self._known[record] = None
-            except PeerError as exc:
-                self._known[record] = exc
-        error = self._known[record]
-        if error is not None:
-            raise error
-
-
 class DhtNode:
     """One simulated node: its state machine and what its shell would remember."""
 
@@ -123,20 +107,18 @@ class DhtNode:
         return self.contact.guid
 
 
-class DhtSimulation:
+class DhtSimulation(VirtualTime):
     """Nodes, what lies between them, and the time."""
 
     def __init__(self, seed: int, *, path: Path | None = None) -> None:
-        self.now = START
+        super().__init__(START)
         self.random = random.Random(seed)
         self.nodes: list[DhtNode] = []
         self.messages = 0
         """Requests and answers sent so far."""
         self._path = path or Path()
-        self._check = SharedRecordCheck()
+        self._check = CheckedOnce(partial(verify, network=NETWORK))
         self._by_guid: dict[Guid, DhtNode] = {}
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._tickets = itertools.count()
         self._tokens = itertools.count()
         self._replies: dict[int, Callable[[Answer], None]] = {}
         self._inventions: list[Contact] = []
@@ -201,20 +183,6 @@ class DhtSimulation:
     def closest(self, place: bytes, count: int = dht_limits.BUCKET_SIZE) -> list[DhtNode]:
         """Return the living nodes closest to a place, as nobody inside can know."""
         return heapq.nsmallest(count, self.living(), key=lambda node: distance(node.guid, place))
-
-    # --- time ----------------------------------------------------------------------------
-
-    def at(self, when: float, action: Callable[[], None]) -> None:
-        """Do something later."""
-        heapq.heappush(self._heap, (when, next(self._tickets), action))
-
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        end = self.now + seconds
-        while self._heap and self._heap[0][0] <= end:
-            self.now, _, action = heapq.heappop(self._heap)
-            action()
-        self.now = end
 
     # --- what nodes do -------------------------------------------------------------------
 

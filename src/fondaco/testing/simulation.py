@@ -11,23 +11,22 @@ and delivers what it delivers in order.
 from __future__ import annotations
 
 import dataclasses
-import heapq
-import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from fondaco.errors import PeerError, Verdict
+from fondaco.errors import Verdict
 from fondaco.identity.keys import IdentityKey
 from fondaco.p2p.pubsub.events import Deliver, Disconnect, Event, Misbehaved, Ready
 from fondaco.p2p.pubsub.framing import FrameDecoder
 from fondaco.p2p.pubsub.neighbour import Protocol
 from fondaco.p2p.pubsub.parameters import Parameters
 from fondaco.p2p.pubsub.router import Router
-from fondaco.p2p.pubsub.rpc import IHave, Message, MessageId, PeerId, Rpc, decode_rpc
+from fondaco.p2p.pubsub.rpc import IHave, MessageId, PeerId, Rpc, decode_rpc
 from fondaco.p2p.pubsub.signing import Author, verify
 from fondaco.p2p.scores import Offence
+from fondaco.testing.virtual_time import CheckedOnce, VirtualTime
 
 START_NS = 1_600_000_000_000_000_000
 """Unix nanoseconds when a simulation begins."""
@@ -45,25 +44,6 @@ class Link:
     """Share of the messages and message ids that do not arrive."""
     bandwidth: float = 10e6
     """Bytes a second."""
-
-
-class SharedCheck:
-    """Verifies each message once for all nodes; a thousand would find the same."""
-
-    def __init__(self) -> None:
-        self._known: dict[Message, Message | PeerError] = {}
-
-    def __call__(self, message: Message) -> Message:
-        found = self._known.get(message)
-        if found is None:
-            try:
-                found = verify(message)
-            except PeerError as exc:
-                found = exc
-            self._known[message] = found
-        if isinstance(found, PeerError):
-            raise found
-        return found
 
 
 class Node:
@@ -89,7 +69,7 @@ class Node:
         """Whom it disconnected, in order."""
 
 
-class Simulation:
+class Simulation(VirtualTime):
     """Nodes, links between them, and the time."""
 
     def __init__(
@@ -100,7 +80,7 @@ class Simulation:
         parameters: Parameters | None = None,
         topics: Sequence[str] = ("topic",),
     ) -> None:
-        self.now = 0.0
+        super().__init__(0.0)
         self.random = random.Random(seed)
         self.nodes: list[Node] = []
         self.frames = 0
@@ -108,7 +88,7 @@ class Simulation:
         self._link = link or Link()
         self._parameters = parameters or Parameters()
         self._topics = topics
-        self._check = SharedCheck()
+        self._check = CheckedOnce(verify)
         self._by_peer: dict[PeerId, Node] = {}
         self._links: dict[tuple[int, int], Link] = {}
         self._streams: dict[tuple[int, int], int] = {}
@@ -116,8 +96,6 @@ class Simulation:
         self._arrives_at: dict[tuple[int, int], float] = {}
         self._cut: dict[int, int] = {}
         self._severed: list[tuple[int, int]] = []
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._tickets = itertools.count()
 
     # --- the world -----------------------------------------------------------------------
 
@@ -203,20 +181,6 @@ class Simulation:
                 self.connect(node, other)
 
         self.at(self.now + down, come_back)
-
-    # --- time ----------------------------------------------------------------------------
-
-    def at(self, when: float, action: Callable[[], None]) -> None:
-        """Do something later."""
-        heapq.heappush(self._heap, (when, next(self._tickets), action))
-
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        end = self.now + seconds
-        while self._heap and self._heap[0][0] <= end:
-            self.now, _, action = heapq.heappop(self._heap)
-            action()
-        self.now = end
 
     # --- what nodes do -------------------------------------------------------------------
 
