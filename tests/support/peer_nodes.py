@@ -21,17 +21,10 @@ from pathlib import Path
 
 from fondaco.testing.network import MemoryHub, MemoryNetwork
 from fondaco.testing.until import until
-from fondaco.zeroex.agreement import Agreement, Agreements, AgreementState
-from fondaco.zeroex.bookwalk import BookWalk
-from fondaco.zeroex.gossip import OrderGossip
-from fondaco.zeroex.meshsync import MeshSync
+from fondaco.zeroex.agreement import Agreement, AgreementState
 from fondaco.zeroex.order import ProtocolVersion
-from fondaco.zeroex.order_fetch import OrderFetch
-from fondaco.zeroex.order_memory import OrderMemory
-from fondaco.zeroex.orderset import OrderSets
-from fondaco.zeroex.ordersync import OrderSync
 from fondaco.zeroex.scopes import Scope, scope_of
-from fondaco.zeroex.sync_server import SyncServer
+from fondaco.zeroex.sharing import Ground, Sharing, new_memory
 from fondaco.zeroex.trading import Trading
 from support.chain_words import CONTRACTS
 from support.jumping_clock import JumpingClock
@@ -47,58 +40,40 @@ class PeerNode:
     """One node: its book on a bench, its network, what keeps both together."""
 
     def __init__(
-        self, bench: OrderBench, network: MemoryNetwork, clock: JumpingClock, filter_text: str
+        self,
+        bench: OrderBench,
+        network: MemoryNetwork,
+        clock: JumpingClock,
+        filter_text: str,
+        *,
+        gossips: bool,
     ) -> None:
         self.bench = bench
         self.network = network
         self.trading = Trading(CONTRACTS, filter_text)
         bench.custom_schema = lambda: self.trading.schema
         self.clock = clock
-        self.memory = OrderMemory(
-            OrderSets(), now=clock.monotonic, block=lambda: self.bench.blocks.tip.number
-        )
+        self.memory = new_memory(clock, lambda: self.bench.blocks.tip.number)
         bench.ledger.tell(self.memory.take)
-        self.walk = BookWalk(database=bench.database, sets=self.memory.sets, clock=clock)
-        self.agreements = Agreements()
-        self.gossip = OrderGossip(
-            network=network,
-            service=bench.service,
-            memory=self.memory,
-            trading=self.trading,
-            clock=clock,
-        )
-        self.fetch = OrderFetch(network=network, service=bench.service, memory=self.memory)
         ids = itertools.count()
-        self.mesh = MeshSync(
+        ground = Ground(
             network=network,
             database=bench.database,
             service=bench.service,
-            walk=self.walk,
             memory=self.memory,
             trading=self.trading,
             clock=clock,
             chance=random.Random(network.peer_id),
             new_id=lambda: f"snapshot {next(ids)}",
         )
-        self.sync = OrderSync(
-            network=network,
-            fetch=self.fetch,
-            walk=self.walk,
-            memory=self.memory,
-            trading=self.trading,
-            agreements=self.agreements,
-            paged=self.mesh,
-            clock=clock,
-            chance=random.Random(network.peer_id),
-        )
-        self.server = SyncServer(
-            network=network,
-            database=bench.database,
-            walk=self.walk,
-            memory=self.memory,
-            trading=self.trading,
-            on_offer=self.sync.offered,
-        )
+        self.sharing = Sharing(ground, bench.ledger, has_gossip=gossips)
+        self.walk = self.sharing.walk
+        self.agreements = self.sharing.agreements
+        self.gossip = self.sharing.gossip
+        self.fetch = self.sharing.fetch
+        self.mesh = self.sharing.mesh
+        self.sync = self.sharing.sync
+        self.server = self.sharing.server
 
     async def join(self, text: str) -> None:
         """Join a filter at run time."""
@@ -151,9 +126,8 @@ class Town:
             open_bench(self._path / f"{name}.sqlite", max_orders=max_orders)
         )
         await self._stack.enter_async_context(bench.watching())
-        node = PeerNode(bench, self.hub.join(name), self.clock, filter_text)
+        node = PeerNode(bench, self.hub.join(name), self.clock, filter_text, gossips=gossips)
         if gossips:
-            bench.ledger.tell(node.gossip.take)
             await self._run(node.gossip.run(), until_true=lambda: bool(node.network.topics))
         if "fondaco" in serves:
             await node.server.open()

@@ -48,7 +48,7 @@ from fondaco.zeroex.order import ProtocolVersion
 from fondaco.zeroex.peer_rpc import stored_filters
 from fondaco.zeroex.rpc import MeshRpc
 from fondaco.zeroex.service import OrderService
-from fondaco.zeroex.sharing import Sharing, make_sharing, new_memory
+from fondaco.zeroex.sharing import Ground, Sharing, new_memory
 from fondaco.zeroex.snapshots import Snapshots
 from fondaco.zeroex.stats import NodeStats
 from fondaco.zeroex.sync_schedule import Chance
@@ -74,7 +74,7 @@ class ZeroexHalf:
     def declare(self, registry: Registry) -> None:
         """Offer every method and subscription."""
         self.rpc.declare(registry)
-        self.sharing.rpc.declare(registry)
+        self.sharing.declare(registry)
 
     async def watch(self) -> None:
         """Follow the chain from where an earlier run stopped, until cancelled."""
@@ -142,17 +142,20 @@ async def open_zeroex(
     snapshots = Snapshots(database, clock, new_id=_new_id)
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="orders") as threads:
         service = _service(book, watch, clock, Policy(contracts=contracts), trading, threads)
-        sharing = make_sharing(
-            config,
-            network=network,
-            database=database,
-            ledger=book.ledger,
-            service=service,
-            memory=memory,
-            trading=trading,
-            clock=clock,
-            chance=chance,
-            new_id=_new_id,
+        sharing = Sharing(
+            Ground(
+                network=network,
+                database=database,
+                service=service,
+                memory=memory,
+                trading=trading,
+                clock=clock,
+                chance=chance,
+                new_id=_new_id,
+            ),
+            book.ledger,
+            has_gossip=config.enable_gossip,
+            has_order_sync=config.enable_order_sync,
         )
         stats = _stats(book, watch, client, clock, sharing, network.peer_id)
         housekeeping = Housekeeping(
@@ -300,7 +303,7 @@ def _sources(
             feed=book.subscribers_and_last,
             watcher=watch.watcher,
         ),
-        sharing.metrics,
+        sharing.metrics(),
         ChainMetrics(watch, client.budget, clock, polling_interval=config.block_polling_interval),
     )
 

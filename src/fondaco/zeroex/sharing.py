@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from fondaco.api.declarations import Registry
 from fondaco.clock import Clock
-from fondaco.config import Config
 from fondaco.p2p.network import Network
 from fondaco.store.database import Database
 from fondaco.zeroex.agreement import Agreements
@@ -33,158 +34,141 @@ from fondaco.zeroex.sync_server import SyncServer
 from fondaco.zeroex.trading import Trading
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all parts of sharing stand on."""
+
+    network: Network
+    database: Database
+    service: OrderService
+    memory: OrderMemory
+    """Told of the book already (``Ledger.tell``)."""
+    trading: Trading
+    clock: Clock
+    chance: Chance
+    """Of the schedule; unpredictable where strangers can connect."""
+    new_id: Callable[[], str]
+    """Returns a fresh UUID as text."""
+
+
 class Sharing:
-    """The token orders among peers, ready to run."""
+    """The token orders among peers, ready to run. Each part is made once, here.
+
+    Args:
+        ledger: tells gossip of every commit.
+        has_gossip, has_order_sync: whether new orders travel at once, and whether books
+            are compared.
+    """
 
     def __init__(
         self,
+        ground: Ground,
+        ledger: Ledger,
         *,
-        config: Config,
-        network: Network,
-        database: Database,
-        memory: OrderMemory,
-        trading: Trading,
-        clock: Clock,
-        agreements: Agreements,
-        walk: BookWalk,
-        gossip: OrderGossip,
-        sync: OrderSync,
-        mesh: MeshSync,
+        has_gossip: bool = True,
+        has_order_sync: bool = True,
     ) -> None:
-        self.trading = trading
-        self.gossip = gossip
-        self.sync = sync
-        self.mesh = mesh
+        network, database, memory = ground.network, ground.database, ground.memory
+        self.trading = ground.trading
+        self.walk = BookWalk(database=database, sets=memory.sets, clock=ground.clock)
+        self.agreements = Agreements()
+        self.gossip = OrderGossip(
+            network=network,
+            service=ground.service,
+            memory=memory,
+            trading=self.trading,
+            clock=ground.clock,
+            is_on=has_gossip,
+        )
+        ledger.tell(self.gossip.take)
+        self.fetch = OrderFetch(network=network, service=ground.service, memory=memory)
+        self.mesh = _mesh_sync(ground, self.walk)
+        self.sync = _order_sync(ground, self.walk, self.fetch, self.agreements, self.mesh)
         self.server = SyncServer(
             network=network,
             database=database,
-            walk=walk,
+            walk=self.walk,
             memory=memory,
-            trading=trading,
-            on_offer=sync.offered,
+            trading=self.trading,
+            on_offer=self.sync.offered,
         )
         self.reports = PeerReports(
             peers=network.peers,
-            agreements=agreements,
-            trading=trading,
+            agreements=self.agreements,
+            trading=self.trading,
             sets=memory.sets,
-            clock=clock,
+            clock=ground.clock,
         )
-        self.metrics = SharingMetrics(
+        self._network, self._database = network, database
+        self._has_gossip, self._has_order_sync = has_gossip, has_order_sync
+
+    def metrics(self) -> SharingMetrics:
+        """Return what is measured of it."""
+        return SharingMetrics(
             states=self.reports.states,
-            agreements=agreements,
-            gossip=gossip.stats,
-            sync=sync.stats,
+            agreements=self.agreements,
+            gossip=self.gossip.stats,
+            sync=self.sync.stats,
             served=self.server.counts,
         )
-        self.rpc = PeerRpc(
-            network=network,
+
+    def declare(self, registry: Registry) -> None:
+        """Offer the methods about peers and filters."""
+        PeerRpc(
+            network=self._network,
             reports=self.reports,
-            trading=trading,
-            gossip=gossip,
-            sync=sync,
-            database=database,
-        )
-        self._has_gossip = config.enable_gossip
-        self._has_sync = config.enable_order_sync
+            trading=self.trading,
+            gossip=self.gossip,
+            sync=self.sync,
+            database=self._database,
+        ).declare(registry)
 
     async def open(self) -> None:
         """Answer peers from now on. Due before anybody connects: what is not spoken when a
         peer asks for our protocols, it does not ask for later."""
-        if self._has_sync:
+        if self._has_order_sync:
             await self.server.open()
             await self.mesh.open()
 
     async def run(self) -> None:
         """Share until cancelled."""
-        if not self._has_sync:
+        if not self._has_order_sync:
             await self.sync.prepare()  # gossip asks the sets, and users their digests
         async with asyncio.TaskGroup() as tasks:
             if self._has_gossip:
                 tasks.create_task(self.gossip.run(), name="gossip")
-            if self._has_sync:
+            if self._has_order_sync:
                 tasks.create_task(self.sync.run(), name="order sync")
 
 
-def make_sharing(
-    config: Config,
-    *,
-    network: Network,
-    database: Database,
-    ledger: Ledger,
-    service: OrderService,
-    memory: OrderMemory,
-    trading: Trading,
-    clock: Clock,
-    chance: Chance,
-    new_id: Callable[[], str],
-) -> Sharing:
-    """Make the parts. *memory* is told of the book already (``Ledger.tell``).
-
-    Args:
-        chance: of the schedule; unpredictable where strangers can connect.
-        new_id: returns a fresh UUID as text.
-    """
-    gossip = _make_gossip(config, network, ledger, service, memory, trading, clock)
-    agreements = Agreements()
-    walk = BookWalk(database=database, sets=memory.sets, clock=clock)
-    mesh = MeshSync(
-        network=network,
-        database=database,
-        service=service,
+def _mesh_sync(ground: Ground, walk: BookWalk) -> MeshSync:
+    return MeshSync(
+        network=ground.network,
+        database=ground.database,
+        service=ground.service,
         walk=walk,
-        memory=memory,
-        trading=trading,
-        clock=clock,
-        chance=chance,
-        new_id=new_id,
+        memory=ground.memory,
+        trading=ground.trading,
+        clock=ground.clock,
+        chance=ground.chance,
+        new_id=ground.new_id,
     )
-    sync = OrderSync(
-        network=network,
-        fetch=OrderFetch(network=network, service=service, memory=memory),
+
+
+def _order_sync(
+    ground: Ground, walk: BookWalk, fetch: OrderFetch, agreements: Agreements, mesh: MeshSync
+) -> OrderSync:
+    return OrderSync(
+        network=ground.network,
+        fetch=fetch,
         walk=walk,
-        memory=memory,
-        trading=trading,
+        memory=ground.memory,
+        trading=ground.trading,
         agreements=agreements,
         paged=mesh,
-        clock=clock,
-        chance=chance,
+        clock=ground.clock,
+        chance=ground.chance,
     )
-    return Sharing(
-        config=config,
-        network=network,
-        database=database,
-        memory=memory,
-        trading=trading,
-        clock=clock,
-        agreements=agreements,
-        walk=walk,
-        gossip=gossip,
-        sync=sync,
-        mesh=mesh,
-    )
-
-
-def _make_gossip(
-    config: Config,
-    network: Network,
-    ledger: Ledger,
-    service: OrderService,
-    memory: OrderMemory,
-    trading: Trading,
-    clock: Clock,
-) -> OrderGossip:
-    """Return gossip that hears of every commit."""
-    gossip = OrderGossip(
-        network=network,
-        service=service,
-        memory=memory,
-        trading=trading,
-        clock=clock,
-        is_on=config.enable_gossip,
-    )
-    ledger.tell(gossip.take)
-    return gossip
 
 
 def new_memory(clock: Clock, block: Callable[[], int]) -> OrderMemory:
