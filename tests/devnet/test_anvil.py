@@ -14,21 +14,9 @@ import pytest
 
 from fondaco.devnet.anvil import Anvil, AnvilError, AnvilOptions, open_anvil
 from fondaco.devnet.fetch import PartsStore
+from support.sessions import processes_of_session
 
 pytestmark = pytest.mark.chain
-
-
-def processes_of_session(session: int) -> list[int]:
-    """Return the live processes of a session (zombies left out), from /proc."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 async def until_gone(session: int) -> None:

@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 from fondaco.devnet.lifeline import end_watcher, hold_lifeline, tied
 from fondaco.testing.until import until
+from support.sessions import processes_of_session
 
 STARTER = """
 import subprocess, sys
@@ -28,19 +29,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def in_session(session: int) -> Callable[[], list[int]]:
     """Return a function that lists the live processes of a session."""
-
-    def processes() -> list[int]:
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == session and fields[0] != "Z":
-                found.append(int(stat.parent.name))
-        return found
-
-    return processes
+    return partial(processes_of_session, session)
 
 
 def test_it_runs_as_it_would_without() -> None:

@@ -11,8 +11,7 @@ from fondaco.api.declarations import Registry
 from fondaco.testing.api import Client, connect, serve
 from fondaco.testing.until import until
 from fondaco.zeroex.order import ProtocolVersion
-from fondaco.zeroex.peer_reports import PeerReports
-from fondaco.zeroex.peer_rpc import PeerRpc, stored_filters
+from fondaco.zeroex.peer_rpc import stored_filters
 from fondaco.zeroex.scopes import Scope, compiled
 from support.order_bench import orders
 from support.peer_nodes import PeerNode, open_town
@@ -24,22 +23,8 @@ V3 = Scope(ProtocolVersion.V3)
 
 @contextlib.asynccontextmanager
 async def client_of(node: PeerNode) -> AsyncIterator[Client]:
-    reports = PeerReports(
-        peers=node.network.peers,
-        agreements=node.agreements,
-        trading=node.trading,
-        sets=node.memory.sets,
-        clock=node.clock,
-    )
     registry = Registry()
-    PeerRpc(
-        network=node.network,
-        reports=reports,
-        trading=node.trading,
-        gossip=node.gossip,
-        sync=node.sync,
-        database=node.bench.database,
-    ).declare(registry)
+    node.sharing.declare(registry)
     async with serve(registry) as address, connect(address) as client:
         yield client
 
