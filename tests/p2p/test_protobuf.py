@@ -12,6 +12,8 @@ from fondaco.p2p.protobuf import (
     encode_varint,
     field,
     fields,
+    last_bytes,
+    last_int,
     number_field,
 )
 
@@ -79,3 +81,13 @@ def test_varints_are_the_shortest() -> None:
         raw = encode_varint(number)
         assert len(raw) == max(1, (number.bit_length() + 6) // 7)
         assert fields(b"\x08" + raw) == [(1, number)]
+
+
+def test_the_last_of_a_number_counts() -> None:
+    found = fields(field(1, b"a") + number_field(2, 7) + field(1, b"b") + number_field(2, 8))
+    assert (last_bytes(found, 1), last_int(found, 2)) == (b"b", 8)
+    assert (last_bytes(found, 3), last_int(found, 3)) == (b"", 0)
+    with pytest.raises(MalformedProtobuf):
+        last_bytes(found, 2)
+    with pytest.raises(MalformedProtobuf):
+        last_int(found, 1)

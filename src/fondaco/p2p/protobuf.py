@@ -7,6 +7,8 @@ Groups are refused; no protocol of libp2p has any. Source: the protobuf encoding
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fondaco.errors import PeerError
 
 
@@ -98,6 +100,32 @@ def as_int(value: int | bytes) -> int:
     """
     if not isinstance(value, int):
         raise MalformedProtobuf("bytes where a number belongs")
+    return value
+
+
+def last_bytes(found: Iterable[Field], wanted: int) -> bytes:
+    """Return what the last field of a number holds, ``b""`` where there is none.
+
+    Raises:
+        MalformedProtobuf: one of that number is a number.
+    """
+    value = b""
+    for number, each in found:
+        if number == wanted:
+            value = as_bytes(each)
+    return value
+
+
+def last_int(found: Iterable[Field], wanted: int) -> int:
+    """Return the last field of a number, 0 where there is none.
+
+    Raises:
+        MalformedProtobuf: one of that number is none.
+    """
+    value = 0
+    for number, each in found:
+        if number == wanted:
+            value = as_int(each)
     return value
 
 

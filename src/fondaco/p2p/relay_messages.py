@@ -23,6 +23,8 @@ from fondaco.p2p.protobuf import (
     as_int,
     field,
     fields,
+    last_bytes,
+    last_int,
     number_field,
 )
 
@@ -159,35 +161,21 @@ def _kind(kinds: type[_Kind], number: int) -> _Kind:
 
 
 def _peer(raw: bytes) -> bytes:
-    peer = b""
-    for number, value in fields(raw):
-        if number == 1:
-            peer = as_bytes(value)
+    peer = last_bytes(fields(raw), 1)
     if len(peer) > limits.MAX_NAME_SIZE:
         raise MalformedProtobuf("endless peer ID")
     return peer
 
 
 def _limit(raw: bytes) -> Limit:
-    seconds = size = 0
-    for number, value in fields(raw):
-        if number == 1:
-            seconds = as_int(value)
-        elif number == 2:
-            size = as_int(value)
-    return Limit(seconds, size)
+    found = fields(raw)
+    return Limit(last_int(found, 1), last_int(found, 2))
 
 
 def _reservation(raw: bytes) -> Reservation:
-    expires_at, addresses, voucher = 0, [], b""
-    for number, value in fields(raw):
-        if number == 1:
-            expires_at = as_int(value)
-        elif number == 2:
-            addresses.append(as_bytes(value))
-        elif number == 3:
-            voucher = as_bytes(value)
-    return Reservation(expires_at, tuple(addresses), voucher)
+    found = fields(raw)
+    addresses = tuple(as_bytes(value) for number, value in found if number == 2)
+    return Reservation(last_int(found, 1), addresses, last_bytes(found, 3))
 
 
 def encode_hop(message: HopMessage) -> bytes:

@@ -20,11 +20,14 @@ import msgspec
 
 from fondaco.p2p import limits
 from fondaco.p2p.protobuf import (
+    Field,
     MalformedProtobuf,
     as_bytes,
     as_int,
     field,
     fields,
+    last_bytes,
+    last_int,
     number_field,
 )
 
@@ -135,51 +138,35 @@ def decode_message(raw: bytes) -> Message:
     if expected is Registered:
         return _registered(found)
     if expected is Unregister:
-        return Unregister(_text(_last_bytes(found, 1)))
+        return Unregister(_text(last_bytes(found, 1)))
     if expected is Discover:
         return Discover(
-            _text(_last_bytes(found, 1)), _last_int(found, 2), _cookie(_last_bytes(found, 3))
+            _text(last_bytes(found, 1)), last_int(found, 2), _cookie(last_bytes(found, 3))
         )
     return _discovered(found)
 
 
-def _register(found: list[tuple[int, int | bytes]]) -> Register:
-    record = _last_bytes(found, 2)
+def _register(found: list[Field]) -> Register:
+    record = last_bytes(found, 2)
     if len(record) > limits.MAX_PEER_RECORD_SIZE:
         raise MalformedProtobuf("endless peer record")
-    return Register(_text(_last_bytes(found, 1)), record, _last_int(found, 3))
+    return Register(_text(last_bytes(found, 1)), record, last_int(found, 3))
 
 
-def _registered(found: list[tuple[int, int | bytes]]) -> Registered:
-    return Registered(_last_int(found, 1), _text(_last_bytes(found, 2)), _last_int(found, 3))
+def _registered(found: list[Field]) -> Registered:
+    return Registered(last_int(found, 1), _text(last_bytes(found, 2)), last_int(found, 3))
 
 
-def _discovered(found: list[tuple[int, int | bytes]]) -> Discovered:
+def _discovered(found: list[Field]) -> Discovered:
     rows = [as_bytes(value) for number, value in found if number == 1]
     if len(rows) > limits.MAX_DISCOVERED:
         raise MalformedProtobuf(f"{len(rows)} registrations, more than were asked for")
     return Discovered(
         tuple(_register(fields(row)) for row in rows),
-        _cookie(_last_bytes(found, 2)),
-        _last_int(found, 3),
-        _text(_last_bytes(found, 4)),
+        _cookie(last_bytes(found, 2)),
+        last_int(found, 3),
+        _text(last_bytes(found, 4)),
     )
-
-
-def _last_bytes(found: list[tuple[int, int | bytes]], wanted: int) -> bytes:
-    value = b""
-    for number, each in found:
-        if number == wanted:
-            value = as_bytes(each)
-    return value
-
-
-def _last_int(found: list[tuple[int, int | bytes]], wanted: int) -> int:
-    value = 0
-    for number, each in found:
-        if number == wanted:
-            value = as_int(each)
-    return value
 
 
 def _cookie(raw: bytes) -> bytes:
